@@ -1,0 +1,1 @@
+"""Everything outside the process, behind the ports of `app.domain.ports`."""

@@ -1,0 +1,1 @@
+"""Types, ports, errors and the item index: imports nothing of the service."""

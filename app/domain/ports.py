@@ -1,0 +1,302 @@
+"""What the use cases need from outside, one protocol a need. `adapters/` fills them, tests fake them.
+
+Stores are bound to one tenant when they are built. Every writing method is one transaction of its own and has
+committed when it returns. A database that does not answer in time raises `StorageUnavailableError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.domain.types import (
+    ApiKey,
+    Event,
+    EventStatus,
+    Interaction,
+    Item,
+    Job,
+    JobState,
+    JsonObject,
+    ModelVersion,
+    Page,
+    Query,
+    StoredEvent,
+    Subject,
+    User,
+    VersionState,
+)
+
+
+class Clock(Protocol):
+    """Wall time, UTC."""
+
+    def now(self) -> datetime:
+        """The current time with a UTC offset."""
+
+
+# --- SQL: the truth ---
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What a committed group of events did.
+
+    Attributes:
+        statuses: One an event, in order: accepted or duplicate.
+        new_item_ids: Items created on first sight.
+    """
+
+    statuses: tuple[EventStatus, ...]
+    new_item_ids: tuple[str, ...] = ()
+
+
+class EventStore(Protocol):
+    """The append-only log of events."""
+
+    async def append(self, events: Sequence[Event], *, create_unknown: bool) -> Appended:
+        """Store a group in one transaction; ids seen before are duplicates, also inside the group.
+
+        Unknown items and users become cold rows when `create_unknown`; otherwise events that name an
+        unknown item are `rejected`.
+        """
+
+    async def history(self, subject: Subject, *, limit: int) -> list[Interaction]:
+        """The newest `limit` item interactions of any of the subject's ids and aliases, oldest first."""
+
+    async def page(self, user_id: str, *, limit: int, cursor: str | None) -> Page[StoredEvent]:
+        """A user's events, newest first."""
+
+    async def count_since(self, seq: int) -> tuple[int, int]:
+        """How many event lines came after `seq`, and the highest seq there is."""
+
+    async def daily_counts(self, since: datetime) -> list[tuple[str, str, str, int]]:
+        """``(item_id, event name, UTC day YYYY-MM-DD, distinct people)`` of events after `since`."""
+
+
+class ItemStore(Protocol):
+    """The catalogue. Every write takes the next `revision`, so that readers can ask for changes."""
+
+    async def get(self, item_id: str) -> Item:
+        """One item. Raises `NotFoundError`."""
+
+    async def put(self, items: Sequence[Item]) -> int:
+        """Create or replace; returns the catalogue's new revision."""
+
+    async def patch(self, item_id: str, changes: Mapping[str, object]) -> Item:
+        """Change named fields. Raises `NotFoundError`."""
+
+    async def delete(self, item_id: str) -> None:
+        """Mark as deleted. Raises `NotFoundError`."""
+
+    async def page(
+        self, *, q: str | None, category: str | None, limit: int, cursor: str | None
+    ) -> Page[Item]:
+        """Items by id; `q` is found in the title or the id, without regard to case."""
+
+    async def revision(self) -> int:
+        """The catalogue's current revision."""
+
+    async def changed_since(self, revision: int) -> list[Item]:
+        """Rows written after `revision`, deleted ones included, by revision."""
+
+
+class UserStore(Protocol):
+    """Customers and their guest aliases."""
+
+    async def get(self, user_id: str) -> User:
+        """One user. Raises `NotFoundError`."""
+
+    async def put(self, user: User) -> User:
+        """Create or replace."""
+
+    async def merge(self, user_id: str, anonymous_id: str) -> bool:
+        """Make a guest's past the user's; False where it was so already.
+
+        Raises:
+            ConflictError: The guest belongs to another user.
+        """
+
+    async def unmerge(self, user_id: str, anonymous_id: str) -> bool:
+        """Take a merge back. False where there was none."""
+
+    async def aliases(self, user_id: str) -> tuple[str, ...]:
+        """The guests merged into this user."""
+
+    async def export(self, user_id: str) -> JsonObject:
+        """Every row the service holds about the user. Raises `NotFoundError` where there is none."""
+
+    async def erase(self, user_id: str, *, digest: str) -> Mapping[str, int]:
+        """Delete all rows of the user and aliases, leave a tombstone; returns rows deleted by table."""
+
+
+class KeyStore(Protocol):
+    """API keys, digests only."""
+
+    async def add(self, key: ApiKey) -> None:
+        """Store a new key."""
+
+    async def get(self, key_id: str) -> ApiKey | None:
+        """A key by its public id."""
+
+    async def all(self) -> list[ApiKey]:
+        """Every key, newest first."""
+
+    async def revoke(self, key_id: str, at: datetime) -> None:
+        """Raises `NotFoundError`."""
+
+    async def touch(self, key_id: str, at: datetime) -> None:
+        """Record a use."""
+
+
+class JobStore(Protocol):
+    """Retraining jobs. One at most is queued or running: the database's own lease."""
+
+    async def create(self, job: Job) -> Job:
+        """Raises `JobRunningError` while one is queued or running (leases that ran out are failed first)."""
+
+    async def get(self, job_id: str) -> Job:
+        """Raises `NotFoundError`."""
+
+    async def page(self, *, limit: int, cursor: str | None) -> Page[Job]:
+        """Newest first."""
+
+    async def claim(self, *, lease_s: float) -> Job | None:
+        """Take the queued job, if any, and mark it running."""
+
+    async def heartbeat(self, job_id: str, *, lease_s: float) -> Job:
+        """Keep the lease; the answer carries `cancel_requested`."""
+
+    async def progress(
+        self, job_id: str, *, stage: str, progress: float, seconds_left: float | None, detail: JsonObject
+    ) -> None:
+        """Write how far it is."""
+
+    async def finish(
+        self, job_id: str, state: JobState, *, error: str | None = None, version: str | None = None
+    ) -> Job:
+        """End it; a second end changes nothing."""
+
+    async def request_cancel(self, job_id: str) -> Job:
+        """Ask a running job to stop; a queued one is cancelled at once."""
+
+
+class ModelVersionStore(Protocol):
+    """The registry's rows; which version is live is decided here, in one transaction."""
+
+    async def add(self, version: ModelVersion) -> None:
+        """Record a published version."""
+
+    async def get(self, version: str) -> ModelVersion:
+        """Raises `NotFoundError`."""
+
+    async def page(self, *, limit: int, cursor: str | None) -> Page[ModelVersion]:
+        """Newest first."""
+
+    async def live(self) -> ModelVersion | None:
+        """The live one."""
+
+    async def activate(self, version: str, *, by: str) -> ModelVersion:
+        """Make it live and retire the one that was. Raises `NotFoundError`."""
+
+    async def previous(self) -> ModelVersion | None:
+        """The version that was live before the live one, for a rollback."""
+
+    async def mark(self, version: str, state: VersionState, reason: str | None) -> None:
+        """Set the state of a version that is not live."""
+
+
+class AuditLog(Protocol):
+    """Who did what; append-only."""
+
+    async def write(self, *, actor: str, action: str, target: str, detail: JsonObject) -> None:
+        """Add a line."""
+
+
+# --- Redis, or the process itself: what can be rebuilt ---
+
+
+@dataclass(frozen=True, slots=True)
+class CacheRead:
+    """What a look into the cache gave.
+
+    Attributes:
+        body: The list, only if every stamp is still the one it was stored under.
+        token: What `store` needs; None where the cache cannot be used now (nothing may be stored).
+    """
+
+    body: bytes | None
+    token: str | None
+
+
+class ListCache(Protocol):
+    """Lists stamped by everything they depend on. Never raises: a failing cache is a miss, counted."""
+
+    async def read(self, subjects: Sequence[str], key: str) -> CacheRead:
+        """Stamps and body in one round trip."""
+
+    async def store(self, subjects: Sequence[str], key: str, body: bytes, *, token: str) -> None:
+        """Keep the body if no stamp has changed since `token` was read."""
+
+    async def bump(self, subjects: Sequence[str]) -> None:
+        """Change the stamps: no list stored or being computed under the old ones is served after this."""
+
+    async def ping(self) -> bool:
+        """Whether it works now."""
+
+
+# --- Trained models ---
+
+
+class Scorer(Protocol):
+    """A loaded model version that can be asked. Thread-safe for one thread at a time."""
+
+    @property
+    def version(self) -> str:
+        """The version's name."""
+
+    @property
+    def model(self) -> str:
+        """The registry name of its architecture."""
+
+    @property
+    def source(self) -> str:
+        """What its answers are called: sequence, autoencoder, transitions, popular."""
+
+    @property
+    def item_ids(self) -> Sequence[str]:
+        """External ids of `item_idx` 1 to n."""
+
+    @property
+    def item_vectors(self) -> NDArray[np.float32] | None:
+        """float32 (n + 1, d), row 0 zero, or None for models without vectors."""
+
+    def score(self, queries: Sequence[Query]) -> NDArray[np.float32]:
+        """float32 (len(queries), n + 1); column 0 is -inf. Items it does not know are passed over."""
+
+
+class ScorerLoader(Protocol):
+    """Opens a verified version folder."""
+
+    def load(self, folder: Path) -> Scorer:
+        """Verify the manifest, load, ask it once. Raises `ArtifactRefusedError`. Slow: not on the loop."""
+
+
+class ArtifactStore(Protocol):
+    """Write-once version folders `<model>/<version>/` under one fsspec URL."""
+
+    def publish(self, folder: Path, *, model: str, version: str) -> None:
+        """Copy and rename into place. Raises `ConflictError` where the version exists."""
+
+    def fetch(self, *, model: str, version: str) -> Path:
+        """A local folder with the version's files (the folder itself where the store is local).
+
+        Raises:
+            ArtifactRefusedError: It is missing.
+        """

@@ -1,0 +1,1 @@
+"""Splits, metrics, protocol and report, in NumPy."""

@@ -1,0 +1,1 @@
+"""Pure stages of a list: candidates, filters, blend, rerank, explain."""

@@ -1,0 +1,91 @@
+"""Every setting of the service, read from `RECSERVE_*` in `bootstrap.py` and nowhere else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class WeightSetting(BaseModel):
+    """Weight and half-life of one event type."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    weight: float = Field(ge=-1000, le=1000, description="Above 0 for the item, below 0 against it.")
+    half_life_days: float = Field(gt=0, le=36_500, description="Days after which it counts half.")
+
+
+class Settings(BaseSettings):
+    """The service's settings. Each is an environment variable with the prefix `RECSERVE_`."""
+
+    model_config = SettingsConfigDict(env_prefix="RECSERVE_", frozen=True, extra="forbid")
+
+    database_url: str = Field(
+        default="sqlite:///var/recserve.db",
+        description="`sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/NAME`.",
+    )
+    redis_url: SecretStr | None = Field(
+        default=None, description="`redis://HOST:PORT/0`; unset: the cache lives in the process."
+    )
+    artifacts_url: str = Field(
+        default="artifacts", description="Where model versions are kept: a folder or any fsspec URL."
+    )
+    tenant: str = Field(default="default", min_length=1, max_length=64, description="The tenant served.")
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8080, ge=0, le=65_535, description="Port to listen on.")
+    user_token_secret: SecretStr | None = Field(
+        default=None,
+        min_length=32,
+        description="Signs the user tokens that go with `pub` keys (HS256); unset: browsers are guests.",
+    )
+    cors_origins: tuple[str, ...] = Field(
+        default=(), description="Origins whose pages may call with a `pub` key, exact, as a JSON list."
+    )
+    runtime: Literal["onnx", "keras"] = Field(default="onnx", description="What runs the network.")
+    event_weights: dict[str, WeightSetting] = Field(
+        default_factory=dict, description="Overrides of weight and half-life by event type, as JSON."
+    )
+    create_unknown: bool = Field(
+        default=True, description="Events create the items and users they name first."
+    )
+    history_limit: int = Field(
+        default=200, ge=1, le=2000, description="Newest interactions a list is made from."
+    )
+    cache_ttl_s: float = Field(default=300.0, gt=0, description="Seconds a cached list is kept at most.")
+    cache_entries: int = Field(
+        default=20_000, ge=1, description="Lists kept at most by the cache in the process."
+    )
+    popularity_half_life_days: float = Field(
+        default=14.0, gt=0, description="Days after which a sale counts half in popular lists."
+    )
+    retrain_model: str = Field(
+        default="multvae", description="What a retraining fits where the call names nothing."
+    )
+    retrain_every_s: float | None = Field(
+        default=None, gt=0, description="Retrain on this schedule, in seconds; unset: no schedule."
+    )
+    retrain_after_events: int | None = Field(
+        default=None, gt=0, description="Retrain once so many events came since the last one; unset: never."
+    )
+    jobs: Literal["embedded", "worker"] = Field(
+        default="embedded",
+        description="Who runs retraining jobs: this process's child, or `recserve worker`.",
+    )
+    job_lease_s: float = Field(
+        default=30.0, gt=1, description="A job without a heartbeat so long has failed."
+    )
+    job_timeout_s: float = Field(default=7200.0, gt=1, description="A job that takes longer is stopped.")
+    drain_s: float = Field(default=5.0, ge=0, description="Seconds of serving after SIGTERM before the stop.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="The least level that is logged."
+    )
+    log_format: Literal["json", "console"] = Field(
+        default="json", description="Log lines for machines or for people."
+    )
+    docs: bool = Field(default=True, description="Serve `/docs` and `/openapi.json`.")
+    scratch_dir: Path = Field(
+        default=Path("var/scratch"), description="For snapshots and versions while they are made or fetched."
+    )

@@ -1,0 +1,1 @@
+"""Events to batches, fit, evaluate, artifact."""

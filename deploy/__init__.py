@@ -1,0 +1,1 @@
+"""Rehearsals of what the image and the compose file do."""

@@ -6,7 +6,7 @@ committed when it returns. A database that does not answer in time raises `Stora
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -49,12 +49,16 @@ class Appended:
     """What a committed group of events did.
 
     Attributes:
-        statuses: One an event, in order: accepted or duplicate.
+        statuses: One an event, in order: accepted, duplicate, or rejected for an unknown item.
         new_item_ids: Items created on first sight.
+        unknown: ``(event, line)`` positions in the group of the items that caused a rejection.
+        merged_user_ids: Users whose merged guests have accepted events in the group.
     """
 
     statuses: tuple[EventStatus, ...]
     new_item_ids: tuple[str, ...] = ()
+    unknown: tuple[tuple[int, int], ...] = ()
+    merged_user_ids: tuple[str, ...] = ()
 
 
 class EventStore(Protocol):
@@ -80,11 +84,51 @@ class EventStore(Protocol):
         """``(item_id, event name, UTC day YYYY-MM-DD, distinct people)`` of events after `since`."""
 
 
+@dataclass(frozen=True, slots=True)
+class EventColumns:
+    """A batch of event lines that name an item, in columns of equal length, by rising `seq`.
+
+    Attributes:
+        seq: int64, the line's place in the log.
+        user_key: Whose line it is: ``user:…`` (merged guests count as their user), else ``anonymous:…``,
+            else ``session:…``.
+        item_id: External ids.
+        name: GA4 event names.
+        happened_at: datetime64[us], UTC.
+        quantity: float64, NaN where the event gave none.
+        value: float64, of the whole event, NaN where it gave none.
+    """
+
+    seq: NDArray[np.int64]
+    user_key: list[str]
+    item_id: list[str]
+    name: list[str]
+    happened_at: NDArray[np.datetime64]
+    quantity: NDArray[np.float64]
+    value: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.item_id)
+
+
+class EventLog(Protocol):
+    """All events, for training. Synchronous: it is read in the training child, never on an event loop."""
+
+    def scan(self, *, since_seq: int = 0) -> Iterator[EventColumns]:
+        """Every line with an item after `since_seq` that stood there at the start, batch by batch.
+
+        Memory is bounded by one batch.
+        """
+
+
 class ItemStore(Protocol):
     """The catalogue. Every write takes the next `revision`, so that readers can ask for changes."""
 
     async def get(self, item_id: str) -> Item:
         """One item. Raises `NotFoundError`."""
+
+    async def many(self, item_ids: Sequence[str]) -> list[Item]:
+        """Those of the items that exist (deleted ones do not), by id."""
 
     async def put(self, items: Sequence[Item]) -> int:
         """Create or replace; returns the catalogue's new revision."""
@@ -217,6 +261,20 @@ class AuditLog(Protocol):
 
     async def write(self, *, actor: str, action: str, target: str, detail: JsonObject) -> None:
         """Add a line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Every store of one tenant, as one adapter gives them."""
+
+    events: EventStore
+    event_log: EventLog
+    items: ItemStore
+    users: UserStore
+    keys: KeyStore
+    jobs: JobStore
+    versions: ModelVersionStore
+    audit: AuditLog
 
 
 # --- Redis, or the process itself: what can be rebuilt ---

@@ -1,1 +1,1 @@
-"""Files to events, items and users."""
+"""Files to events, items and users. Pure: reads files, writes nothing, knows no store."""

@@ -160,6 +160,9 @@ class UserStore(Protocol):
     async def put(self, user: User) -> User:
         """Create or replace."""
 
+    async def put_many(self, users: Sequence[User]) -> None:
+        """Create or replace each, all in one transaction; of one id twice the last counts."""
+
     async def merge(self, user_id: str, anonymous_id: str) -> bool:
         """Make a guest's past the user's; False where it was so already.
 

@@ -1,0 +1,1 @@
+"""Trained versions that can be asked: one file a runtime, one loader for all."""

@@ -1,0 +1,154 @@
+"""Opens a version's folder: digests first, then its small files, then what runs it, then a trial question."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.adapters.scorers.version import Infer, Version, VersionScorer
+from app.domain import manifest
+from app.domain.errors import ArtifactRefusedError
+from app.domain.index import ItemIndex
+from app.domain.types import JsonObject, Query
+
+CONFIG_NAME = "config.json"
+ITEMS_NAME = "items.json"
+VECTORS_NAME = "item_vectors.npy"
+Runtime = Literal["onnx", "keras"]
+
+
+class FolderLoader:
+    """The `ScorerLoader` of every format.
+
+    Args:
+        runtime: What runs networks; the counted baselines run in NumPy under either.
+    """
+
+    def __init__(self, *, runtime: Runtime = "onnx") -> None:
+        self._runtime = runtime
+
+    def load(self, folder: Path) -> VersionScorer:
+        """Verify, open, ask once.
+
+        Raises:
+            ArtifactRefusedError: Anything about it is not as it should be; the reason says what.
+        """
+        parts = read_parts(folder)
+        scorer = VersionScorer(parts, self._opener(parts.config)(parts, folder))
+        _ask_once(scorer)
+        return scorer
+
+    def _opener(self, config: JsonObject) -> Callable[[Version, Path], Infer]:
+        # Each runtime is imported by the first version that needs it: Keras alone costs 500 MB.
+        file_format = config["format"]
+        if file_format == "item_item":
+            from app.adapters.scorers.item_item import open_item_item  # noqa: PLC0415
+
+            return open_item_item
+        if file_format != "onnx":
+            raise ArtifactRefusedError(f"{CONFIG_NAME} names a format that this release cannot open.")
+        if self._runtime == "keras":
+            from app.adapters.scorers.keras import open_keras  # noqa: PLC0415
+
+            return open_keras
+        from app.adapters.scorers.onnx import open_onnx  # noqa: PLC0415
+
+        return open_onnx
+
+
+def read_parts(folder: Path) -> Version:
+    """The verified manifest, configuration, item index and vectors of a version.
+
+    Raises:
+        ArtifactRefusedError: One is missing, damaged, or does not go with the others.
+    """
+    listed = manifest.verify(folder)
+    config = _config(folder, listed.model)
+    index = _index(folder)
+    if len(index) != listed.n_items:
+        raise ArtifactRefusedError(f"{ITEMS_NAME} holds {len(index)} items; the manifest says otherwise.")
+    return Version(
+        manifest=listed,
+        config=config,
+        source=config["source"],
+        max_length=config["max_length"],
+        index=index,
+        item_vectors=_vectors(folder, len(index)) if VECTORS_NAME in listed.files else None,
+    )
+
+
+def _config(folder: Path, model: str) -> JsonObject:
+    config = _json(folder / CONFIG_NAME)
+    if not isinstance(config, dict):
+        raise ArtifactRefusedError(f"{CONFIG_NAME} is not an object.")
+    config.setdefault("max_length", 200)
+    kinds = {"model": str, "format": str, "source": str, "max_length": int}
+    for name, kind in kinds.items():
+        if not isinstance(config.get(name), kind):
+            raise ArtifactRefusedError(f"{CONFIG_NAME} lacks a usable {name}.")
+    if config["model"] != model or config["max_length"] < 1:
+        raise ArtifactRefusedError(f"{CONFIG_NAME} does not go with the manifest.")
+    return config
+
+
+def _index(folder: Path) -> ItemIndex:
+    ids = _json(folder / ITEMS_NAME)
+    if not isinstance(ids, list) or not ids or not all(isinstance(item_id, str) for item_id in ids):
+        raise ArtifactRefusedError(f"{ITEMS_NAME} is not a list of item ids.")
+    try:
+        return ItemIndex(ids)
+    except ValueError as error:
+        raise ArtifactRefusedError(f"{ITEMS_NAME} names an item twice.") from error
+
+
+def _vectors(folder: Path, n_items: int) -> NDArray[np.float32]:
+    try:
+        vectors: NDArray[np.float32] = np.load(folder / VECTORS_NAME, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise ArtifactRefusedError(f"{VECTORS_NAME} cannot be read.") from error
+    if vectors.ndim != 2 or len(vectors) != n_items + 1 or vectors.dtype != np.float32:
+        raise ArtifactRefusedError(f"{VECTORS_NAME} is not float32 with a row for each item and padding.")
+    if not np.isfinite(vectors).all():
+        raise ArtifactRefusedError(f"{VECTORS_NAME} holds numbers that are not finite.")
+    return vectors
+
+
+def _json(path: Path) -> object:
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise ArtifactRefusedError(f"{path.name} is missing or cannot be read.") from error
+
+
+def _ask_once(scorer: VersionScorer) -> None:
+    """Score an empty, a short and a full history; every number must be finite."""
+    try:
+        scores = scorer.score(probe_queries(scorer.item_ids, max_length=scorer.parts.max_length))
+    # A runtime may raise anything on a graph of other shapes; whatever it says, the version is at fault.
+    except Exception as error:
+        raise ArtifactRefusedError("The model does not answer, or not for the items it lists.") from error
+    if not np.isfinite(scores[:, 1:]).all():
+        raise ArtifactRefusedError("The model answers with numbers that are not finite.")
+
+
+def probe_queries(item_ids: Sequence[str], *, max_length: int, count: int = 3) -> list[Query]:
+    """Histories to try a model with: an empty one, then ever longer ones spread over the catalogue.
+
+    Args:
+        item_ids: The model's items.
+        max_length: The longest history worth asking.
+        count: How many, at least 2.
+    """
+    queries = [Query((), ())]
+    for number in range(1, count):
+        length = max(1, max_length * number // (count - 1))
+        stride = max(1, len(item_ids) // length)
+        places = [(number - 1 + place * stride) % len(item_ids) for place in range(length)]
+        weights = tuple(1.0 + place % 3 for place in range(length))
+        queries.append(Query(tuple(item_ids[place] for place in places), weights))
+    return queries

@@ -1,0 +1,77 @@
+"""What every model is described by, and the plain data that the linear ones are fitted on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Value = float | int | str | bool
+NO_VALUES: Mapping[str, Value] = MappingProxyType({})
+
+
+class Family(StrEnum):
+    """The kind of an architecture, as it stands in tables."""
+
+    POPULARITY = "popularity"
+    TRANSITIONS = "transitions"
+    NEIGHBOURS = "neighbours"
+    RECURRENT = "recurrent"
+    CONVOLUTIONAL = "convolutional"
+    AUTOENCODER = "autoencoder"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """A model by its name.
+
+    Attributes:
+        name: What `recserve train --model` takes.
+        title: For people.
+        source: What its answers are called: sequence, autoencoder, transitions, popular.
+        format: ``onnx`` for Keras networks, ``item_item`` for tables of NumPy arrays.
+        module: Where it lives: a network's module has ``build(n_items, *, seed, **parameters)``, a table's
+            has ``fit(interactions, **parameters)``.
+        parameters: Hyper-parameters of the architecture with their defaults.
+        training: Hyper-parameters of the fit with their defaults; empty for tables.
+    """
+
+    name: str
+    title: str
+    family: Family
+    source: str
+    format: Literal["onnx", "item_item"]
+    module: str
+    parameters: Mapping[str, Value] = field(default=NO_VALUES)
+    training: Mapping[str, Value] = field(default=NO_VALUES)
+
+
+@dataclass(frozen=True, slots=True)
+class Interactions:
+    """Labelled interactions in columns, ordered by user and then time.
+
+    Attributes:
+        user: int64 (n,), 0 to n_users - 1.
+        item: int32 (n,), 1 to n_items.
+        time: float64 (n,), days since any fixed moment; lines of equal user and time are one basket.
+        weight: float32 (n,), > 0: the event's weight, not yet decayed.
+        half_life: float32 (n,), days after which that weight counts half.
+        now: The moment that decay is counted to, in the days of `time`.
+    """
+
+    user: NDArray[np.int64]
+    item: NDArray[np.int32]
+    time: NDArray[np.float64]
+    weight: NDArray[np.float32]
+    half_life: NDArray[np.float32]
+    n_users: int
+    n_items: int
+    now: float
+
+    def __len__(self) -> int:
+        return len(self.user)

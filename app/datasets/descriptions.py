@@ -7,13 +7,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-_APOSTROPHES = re.compile(r"['`’]")
+_APOSTROPHES = re.compile("['`\u2019]")
 _NOT_ALNUM = re.compile(r"[^A-Z0-9]+")
 _DIGITS = re.compile(r"\d+")
 _WORD = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)?|\d+(?:\.\d+)?[A-Za-z]*")
 
 SMALL_WORDS = frozenset({"a", "and", "at", "by", "for", "from", "in", "of", "on", "or", "the", "to", "with"})
-CAPITALS = frozenset({"BBQ", "DIY", "DVD", "EU", "FBA", "GB", "LED", "PC", "TV", "UK", "USA", "VIP", "XL", "XXL"})
+CAPITALS = frozenset(
+    {"BBQ", "DIY", "DVD", "EU", "FBA", "GB", "LED", "PC", "TV", "UK", "USA", "VIP", "XL", "XXL"}
+)
 
 MIN_SPELLING_LENGTH = 4
 """A differing word shorter than this may be another product (jug and mug), so it is never a misspelling."""

@@ -7,12 +7,12 @@ customer gave back in one minute is one refund.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any, cast
 
 import polars as pl
 
@@ -91,7 +91,7 @@ class OnlineRetail:
             yield Event(
                 event_id=f"online-retail-{user_id}-{basket:%Y%m%d%H%M}-{'purchase' if sale else 'refund'}",
                 name="purchase" if sale else "refund",
-                happened_at=sold_at,
+                happened_at=sold_at.astimezone(UTC),
                 received_at=received_at,
                 user_id=user_id,
                 items=tuple(map(_event_item, item_ids, quantities, amounts, range(len(item_ids)))),
@@ -118,7 +118,9 @@ def load(path: Path, *, last_sale_at: datetime | None = None) -> OnlineRetail:
         }
     )
     judged = raw.with_columns(reason=_reason(), key=_keys(raw)).with_columns(
-        reason=pl.coalesce("reason", pl.when(pl.col("key").is_in(list(NOT_PRODUCTS))).then(pl.lit("not_a_product")))
+        reason=pl.coalesce(
+            "reason", pl.when(pl.col("key").is_in(list(NOT_PRODUCTS))).then(pl.lit("not_a_product"))
+        )
     )
     counts = judged.drop_nulls("reason")["reason"].value_counts().sort("reason")
     kept = judged.filter(pl.col("reason").is_null())
@@ -163,8 +165,7 @@ def _sales(kept: pl.DataFrame) -> dict[str, Sales]:
 
 def _shaped(kept: pl.DataFrame, merged: Mapping[str, str], last_sale_at: datetime | None) -> pl.DataFrame:
     """The lines under their items' ids and titles, at their (moved) times."""
-    last = kept.filter(pl.col("quantity") > 0)["basket"].max()
-    assert isinstance(last, datetime) or kept.is_empty()
+    last = cast("datetime | None", kept.filter(pl.col("quantity") > 0)["basket"].max())
     shift = timedelta() if last_sale_at is None or last is None else last_sale_at - last.replace(tzinfo=UTC)
     titles = _titles(kept, merged)
     return kept.with_columns(
@@ -209,16 +210,14 @@ def _item_rows(lines: pl.DataFrame) -> pl.DataFrame:
     return first_last.join(recent.select("item_id", "price"), on="item_id").sort("item_id")
 
 
-def _item(row: Mapping[str, object]) -> Item:
-    first, price = row["first"], row["price"]
-    assert isinstance(first, datetime) and isinstance(price, float)
+def _item(row: Mapping[str, Any]) -> Item:
     return Item(
-        item_id=str(row["item_id"]),
-        title=str(row["title"]),
-        categories=categories(str(row["key"]).lower().split()),
-        price=_money(price),
+        item_id=row["item_id"],
+        title=row["title"],
+        categories=categories(row["key"].lower().split()),
+        price=_money(row["price"]),
         currency=CURRENCY,
-        published_at=first,
+        published_at=row["first"].astimezone(UTC),
     )
 
 
@@ -233,23 +232,16 @@ def _basket_lines(lines: pl.DataFrame) -> pl.DataFrame:
 
 
 def _event_item(item_id: str, quantity: int, amount: float, index: int) -> EventItem:
-    price = (Decimal(repr(amount)) / quantity).quantize(PRICE_STEP).normalize()
-    return EventItem(item_id=item_id, quantity=float(quantity), price=_plain(price), index=index)
+    price = _with_pence(Decimal(repr(amount)) / quantity)
+    return EventItem(item_id=item_id, quantity=float(quantity), price=price, index=index)
 
 
 def _money(amount: float) -> Decimal:
-    return _plain(Decimal(repr(amount)).quantize(PRICE_STEP).normalize())
+    return _with_pence(Decimal(repr(amount)))
 
 
-def _plain(number: Decimal) -> Decimal:
-    """Without an exponent, with pence: 1E+1 is 10.00."""
-    exponent = number.as_tuple().exponent
-    assert isinstance(exponent, int)
-    return number.quantize(Decimal("0.01")) if exponent > -2 else number
-
-
-def report_counts(shop: OnlineRetail) -> Counter[str]:
-    """What was read, kept and left out, for a report."""
-    return Counter(
-        {"lines_read": shop.lines_read, "lines_kept": shop.lines.height, **dict(shop.rejected)}
-    )
+def _with_pence(number: Decimal) -> Decimal:
+    """Exact to `PRICE_STEP`, without needless zeros but always with pence: 10 is 10.00."""
+    stepped = number.quantize(PRICE_STEP)
+    pence = stepped.quantize(Decimal("0.01"))
+    return pence if pence == stepped else stepped

@@ -1,0 +1,129 @@
+# Everything starts here; Python 3.11 (or newer) and make are all it asks. `make` alone lists the targets.
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# The first Python that really runs and is new enough; `make PYTHON=/path/to/python3.11 …` chooses another.
+PYTHON ?= $(shell for python in python3.11 python3 python; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+UV_INSTALL := $(BIN)/uv pip install --quiet --require-hashes
+# Stamps say what is installed; while they are newer than the requirements nothing is asked of the network.
+BUILD := $(VENV)/.stamp-build
+PROJECT := $(VENV)/.stamp-project
+TRAIN := $(VENV)/.stamp-train
+DEV := $(VENV)/.stamp-dev
+FUZZ_EXAMPLES ?= 300
+
+.PHONY: help demo demo-check test check lint types layers migrations audit docker-lint docs-test fuzz-short \
+	fuzz fmt serve migrate bench-quality docker-check requirements install clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# --- Run it ---
+
+demo: $(TRAIN) $(PROJECT) ## Install, import a real shop's year of sales, train, serve, print keys and curl lines
+	@$(BIN)/recserve demo
+
+demo-check: $(TRAIN) $(PROJECT) ## The same, then walk the curl lines, stop, and say whether all held
+	@$(BIN)/recserve demo --check
+
+serve: $(TRAIN) $(PROJECT) ## Start the service on its settings (RECSERVE_*)
+	@$(BIN)/recserve serve
+
+migrate: $(TRAIN) $(PROJECT) ## Bring the database to the newest schema
+	@$(BIN)/recserve migrate
+
+bench-quality: $(TRAIN) $(PROJECT) ## The table of models on Online Retail's time split (minutes)
+	@$(BIN)/recserve evaluate
+
+# --- Test it ---
+
+test: $(DEV) $(PROJECT) ## All tests, real PostgreSQL and Redis included
+	@$(PY) -m pytest -q
+
+check: lint types layers migrations audit docker-lint fuzz-short docs-test ## What CI adds: lint, types, layers, migrations, audit, docs, short fuzz
+
+lint: $(DEV)
+	@echo "ruff:"; $(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(DEV)
+	@echo "mypy:"; $(BIN)/mypy
+
+layers: $(DEV) $(PROJECT)
+	@echo "import-linter:"; $(BIN)/lint-imports
+
+migrations: $(DEV) $(PROJECT)
+	@echo "migrations:"; $(PY) -m pytest -q tests -k "alembic or migration"
+	@.ci/lint-sql
+
+audit: $(DEV)
+	@$(PY) .ci/audit.py requirements/dev.txt
+
+docker-lint: $(DEV)
+	@echo "hadolint:"; $(BIN)/hadolint Dockerfile && echo "Dockerfile is clean."
+
+fuzz-short: $(DEV) $(PROJECT)
+	@echo "schemathesis:"; .ci/fuzz 10
+
+docs-test: $(DEV) $(PROJECT)
+	@echo "docs:"; $(PY) -m pytest -q tests/docs
+
+fuzz: $(DEV) $(PROJECT) ## Schemathesis over every route, long (FUZZ_EXAMPLES=300 a route)
+	@.ci/fuzz $(FUZZ_EXAMPLES)
+
+docker-check: $(BUILD) ## Perform the image's install steps in a clean directory and start what it would start
+	@$(PY) -m deploy.image_rehearsal
+
+# --- Keep it ---
+
+fmt: $(DEV) ## Format the code and repair what ruff can
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
+
+requirements: $(BUILD) ## Pin requirements/*.in anew, with hashes
+	@for group in build serve train dev; do \
+		constraint=""; case $$group in train|dev) constraint="-c requirements/serve.txt";; esac; \
+		$(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --python-version 3.11 --no-header \
+			$$constraint requirements/$$group.in -o requirements/$$group.txt || exit 1; \
+		echo "requirements/$$group.txt"; \
+	done
+
+install: $(DEV) $(PROJECT) ## Install everything and do nothing else
+
+clean: ## Remove the environment, caches and the demo's data (not artifacts/ or var/recserve.db)
+	@rm -rf $(VENV) var/demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .schemathesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- The environment ---
+
+$(BUILD): requirements/build.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and was not found. \
+	On Debian: apt-get install python3.11 python3.11-venv; or name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "$(PYTHON) is older than Python 3.11; name a newer one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+		echo "$(PYTHON) has no venv module. On Debian: apt-get install python3-venv" >&2; exit 1; }
+	@echo "Making $(VENV) …"
+	@$(PYTHON) -m venv $(VENV)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.txt
+	@touch $@
+
+# Each group is a superset of the one before it, and installing one never removes another's packages.
+$(TRAIN): $(BUILD) requirements/serve.txt requirements/train.txt
+	@echo "Installing the packages that serve and train (about 1.5 GB unpacked; the first time takes a few minutes) …"
+	@$(UV_INSTALL) -r requirements/train.txt
+	@touch $@
+
+$(DEV): $(BUILD) requirements/serve.txt requirements/train.txt requirements/dev.txt
+	@echo "Installing the packages that serve, train, test and check …"
+	@$(UV_INSTALL) -r requirements/dev.txt
+	@touch $(TRAIN) $@
+
+$(PROJECT): $(BUILD) pyproject.toml
+	@$(BIN)/uv pip install --quiet --offline --no-deps --no-build-isolation --editable .
+	@touch $@

@@ -361,3 +361,29 @@ class ArtifactStore(Protocol):
         Raises:
             ArtifactRefusedError: It is missing.
         """
+
+
+# --- Retraining children ---
+
+
+class Child(Protocol):
+    """A process that runs one job."""
+
+    async def wait(self) -> int:
+        """Its exit code, once it ended; minus the signal's number where one killed it."""
+
+    async def kill(self) -> None:
+        """End it and whatever it started; returns once it is gone. Does nothing where it ended."""
+
+    def silent_s(self) -> float:
+        """Seconds since it last gave a sign of life."""
+
+    def last_words(self) -> str:
+        """The end of what it wrote to its standard error."""
+
+
+class ChildLauncher(Protocol):
+    """Starts children: a process of its own each, so that none can take the service down."""
+
+    async def start(self, job_id: str) -> Child:
+        """Start the child of a claimed job."""

@@ -53,7 +53,7 @@ class FolderLoader:
         if file_format != "onnx":
             raise ArtifactRefusedError(f"{CONFIG_NAME} names a format that this release cannot open.")
         if self._runtime == "keras":
-            from app.adapters.scorers.keras import open_keras  # noqa: PLC0415
+            from app.adapters.scorers.keras_runtime import open_keras  # noqa: PLC0415
 
             return open_keras
         from app.adapters.scorers.onnx import open_onnx  # noqa: PLC0415

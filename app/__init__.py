@@ -1,1 +1,3 @@
 """The recommendation service."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,107 @@
+"""The HTTP application: its routes, its middleware, its life."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from app import __version__
+from app.api import routes_docs, routes_health, routes_items
+from app.api.context import AppState
+from app.api.drain import Drain
+from app.api.middleware import BodyLimit, Observe, PublicCors, StrictPath
+from app.api.openapi import describe, flat_routes, is_public
+from app.api.problems import on_http_error, on_recserve_error, on_validation_error
+from app.api.settings import ApiSettings
+from app.domain.errors import RecserveError
+from app.telemetry import Metrics
+
+if TYPE_CHECKING:
+    from app.services.container import Services
+
+# One line a module; a new area adds its own.
+ROUTERS: tuple[APIRouter, ...] = (
+    routes_health.router,
+    routes_items.router,
+)
+
+
+def create_app(
+    services: Services,
+    settings: ApiSettings,
+    *,
+    metrics: Metrics | None = None,
+    drain: Drain | None = None,
+) -> FastAPI:
+    """The application over these use cases; it starts and stops them.
+
+    Args:
+        services: One tenant's use cases.
+        settings: The HTTP layer's settings.
+        metrics: Where to count; a new registry by default.
+        drain: Thrown by the server when it is told to stop.
+    """
+    metrics, drain = metrics or Metrics(), drain or Drain()
+    app = FastAPI(
+        title="recserve",
+        version=__version__,
+        description="Recommendations that follow each shopper click by click.",
+        lifespan=_lifespan(services, settings, metrics=metrics, drain=drain),
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        exception_handlers={
+            RecserveError: on_recserve_error,
+            RequestValidationError: on_validation_error,
+            HTTPException: on_http_error,
+        },
+    )
+    # flat, not included as a tree: so tests, CORS and the OpenAPI can walk every route
+    for router in (*ROUTERS, *([routes_docs.router] if settings.docs else [])):
+        app.router.routes.extend(router.routes)
+    app.openapi = _once(lambda: describe(app))  # type: ignore[method-assign]  # FastAPI's documented way
+    public = [route.path_regex for route in flat_routes(app) if is_public(route)]
+    # the last added is the outermost
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(
+        PublicCors,
+        origins=settings.cors_origins,
+        is_public=lambda path: any(regex.match(path) for regex in public),
+    )
+    app.add_middleware(StrictPath)
+    app.add_middleware(Observe, metrics=metrics, drain=drain)
+    return app
+
+
+def _lifespan(
+    services: Services, settings: ApiSettings, *, metrics: Metrics, drain: Drain
+) -> Callable[[FastAPI], Any]:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[AppState]:
+        async with AsyncExitStack() as running:
+            for field in fields(services):
+                service = getattr(services, field.name)
+                if hasattr(service, "start"):
+                    await service.start()
+                    running.push_async_callback(service.stop)
+            yield {"services": services, "settings": settings, "metrics": metrics, "drain": drain}
+
+    return lifespan
+
+
+def _once(make: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
+    made: dict[str, Any] = {}
+
+    def get() -> dict[str, Any]:
+        if not made:
+            made.update(make())
+        return made
+
+    return get

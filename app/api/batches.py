@@ -1,0 +1,86 @@
+"""Bodies that hold a list of independent entries: one bad entry never fails its neighbours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from app.api.problems import field_errors
+from app.api.strict_json import MAX_FAULTS, faults, pointer
+from app.api.values import check_id
+from app.domain.errors import FieldError, InvalidInputError, TooLargeError
+
+MAX_ENTRIES = 500
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry(Generic[M]):
+    """One entry of a batch: its model, or what is wrong with it.
+
+    Attributes:
+        given_id: The id it came with, if that much of it can be read.
+    """
+
+    index: int
+    given_id: str | None
+    model: M | None
+    errors: tuple[FieldError, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BatchOf(Generic[M]):
+    """How a batch is laid out: the member that holds the entries, their model, and their id's name."""
+
+    member: str
+    model: type[M]
+    id_name: str
+
+    def split(self, document: object, *, extra: frozenset[str] = frozenset()) -> list[Entry[M]]:
+        """Each entry on its own.
+
+        Args:
+            document: What `strict_json.read` gave.
+            extra: Members allowed beside the list; the caller has looked at them.
+
+        Raises:
+            InvalidInputError: The frame around the entries is wrong.
+            TooLargeError: There are more than `MAX_ENTRIES`.
+        """
+        entries = self._frame(document, extra)
+        return [self._entry(index, entry) for index, entry in enumerate(entries)]
+
+    def _frame(self, document: object, extra: frozenset[str]) -> list[object]:
+        if not isinstance(document, dict):
+            raise InvalidInputError("The body is not valid.", [FieldError("", "must be an object")])
+        unknown = [name for name in document if name != self.member and name not in extra]
+        if unknown:
+            found = [FieldError(pointer((name,)), "is not a known field") for name in unknown[:MAX_FAULTS]]
+            raise InvalidInputError("The body is not valid.", found)
+        entries = document.get(self.member)
+        if not isinstance(entries, list) or not entries:
+            fault = FieldError(f"/{self.member}", "must be a list of at least one entry")
+            raise InvalidInputError("The body is not valid.", [fault])
+        if len(entries) > MAX_ENTRIES:
+            raise TooLargeError(f"A batch holds at most {MAX_ENTRIES} entries; nothing was stored.")
+        return entries
+
+    def _entry(self, index: int, entry: object) -> Entry[M]:
+        at = (self.member, index)
+        found = faults(entry, at)
+        if found:
+            # the entry's own id may be what is at fault, and may not even be text that can be sent back
+            return Entry(index, None, None, tuple(found))
+        try:
+            return Entry(index, self._id(entry), self.model.model_validate(entry))
+        except ValidationError as error:
+            return Entry(index, self._id(entry), None, tuple(field_errors(error, at)))
+
+    def _id(self, entry: object) -> str | None:
+        given = entry.get(self.id_name) if isinstance(entry, dict) else None
+        try:
+            return check_id(given) if isinstance(given, str) and given else None
+        except ValueError:
+            return None

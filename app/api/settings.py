@@ -1,0 +1,26 @@
+"""What the HTTP layer needs to know; `bootstrap.py` fills it from the service's settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSettings:
+    """Settings of the HTTP layer alone.
+
+    Attributes:
+        user_token_secret: Signs the user tokens that go with `pub` keys (HS256); None: browsers are guests.
+        user_token_audience: The `aud` such a token must carry.
+        cors_origins: Exact origins whose pages may call what a `pub` key may call.
+        docs: Whether `/docs` and `/openapi.json` are served.
+        max_body_bytes: The largest request body, counted as it arrives.
+        body_timeout_s: How long a body may take to arrive.
+    """
+
+    user_token_secret: str | None = None
+    user_token_audience: str = "recserve"  # noqa: S105  # a name, not a secret
+    cors_origins: tuple[str, ...] = ()
+    docs: bool = True
+    max_body_bytes: int = 512 * 1024
+    body_timeout_s: float = 10.0

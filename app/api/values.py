@@ -1,0 +1,219 @@
+"""The kinds of value that cross the wire, each checked in one place: body, path and query use the same."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Annotated
+
+from fastapi import Path, Query
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+)
+
+from app.domain.types import JsonObject
+
+MAX_ID_BYTES = 128
+MAX_FREE_KEYS = 64
+MAX_FREE_STRING = 1024
+MAX_MONEY = Decimal("99999999999.9999")
+# The path middleware writes this for an encoded slash, so that it does not part the path; no id may hold it.
+SLASH_IN_PATH = "\ufdd0"
+
+_MONEY_STEP = Decimal("0.0001")
+_BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_UNFIT_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
+_RFC3339 = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[Tt ]([01]\d|2[0-3]):([0-5]\d):([0-5]\d|60)(?:\.(\d{1,12}))?"
+    r"(?:[Zz]|([+-])([01]\d|2[0-3]):([0-5]\d))",
+    re.ASCII,
+)
+
+
+class Schema(BaseModel):
+    """Base of every request body: nothing unknown, nothing converted."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+
+
+class Answer(BaseModel):
+    """Base of every answer."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, from_attributes=True)
+
+
+def check_line(value: str) -> str:
+    """Refuse text that is not one printable line in NFC."""
+    if value.isascii() and value.isprintable():
+        return value
+    if any(unicodedata.category(c) in _UNFIT_CATEGORIES or c in _BIDI_CONTROLS for c in value):
+        raise ValueError("must not hold control characters")
+    if SLASH_IN_PATH in value:
+        raise ValueError("must not hold noncharacters")
+    if not unicodedata.is_normalized("NFC", value):
+        raise ValueError("must be in Unicode normal form C (NFC)")
+    return value
+
+
+def check_id(value: str) -> str:
+    """Refuse what is not an id: 1 to 128 bytes of UTF-8, NFC, no control characters."""
+    if len(check_line(value).encode()) > MAX_ID_BYTES:
+        raise ValueError(f"must be at most {MAX_ID_BYTES} bytes of UTF-8")
+    return value
+
+
+def parse_time(value: object) -> datetime:
+    """The UTC time that an RFC 3339 text names.
+
+    A leap second becomes the last microsecond of its minute; digits beyond microseconds are dropped.
+
+    >>> parse_time("2026-11-24T12:00:00.5+02:00").isoformat()
+    '2026-11-24T10:00:00.500000+00:00'
+    """
+    if isinstance(value, datetime):
+        return value
+    match = _RFC3339.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("must be an RFC 3339 time with an offset, such as 2026-11-24T10:00:00Z")
+    year, month, day, hour, minute, second, fraction, sign, off_hour, off_minute = match.groups()
+    micros = int((fraction or "0")[:6].ljust(6, "0"))
+    if second == "60":
+        second, micros = "59", 999_999
+    offset = timedelta(hours=int(off_hour or 0), minutes=int(off_minute or 0)) * (-1 if sign == "-" else 1)
+    try:
+        local = datetime(
+            int(year), int(month), int(day), int(hour), int(minute), int(second), micros, timezone(offset)
+        )
+        return local.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("must be a day that exists, in the years 1 to 9999") from None
+
+
+def format_time(value: datetime) -> str:
+    """RFC 3339, UTC, always with microseconds.
+
+    >>> format_time(datetime(2026, 11, 24, 10, tzinfo=UTC))
+    '2026-11-24T10:00:00.000000Z'
+    """
+    return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _money(value: object) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        raise ValueError("must be a number")  # noqa: TRY004  # pydantic turns ValueError into a field's fault
+    amount = Decimal(str(value))
+    if not abs(amount) <= MAX_MONEY:
+        raise ValueError(f"must be between -{MAX_MONEY} and {MAX_MONEY}")
+    return amount.quantize(_MONEY_STEP, ROUND_HALF_EVEN)
+
+
+def _not_negative(value: Decimal) -> Decimal:
+    if value < 0:
+        raise ValueError("must not be less than 0")
+    return value
+
+
+def _web_address(value: str) -> str:
+    if not re.match(r"(https?://[^/]|/(?!/))", value):
+        raise ValueError("must begin with http://, https:// or a single /")
+    return check_line(value)
+
+
+def _free_object(value: JsonObject) -> JsonObject:
+    _check_free(value)
+    return value
+
+
+def _check_free(value: object) -> None:
+    if isinstance(value, str) and len(value.encode()) > MAX_FREE_STRING:
+        raise ValueError(f"must not hold texts longer than {MAX_FREE_STRING} bytes")
+    if isinstance(value, dict):
+        if len(value) > MAX_FREE_KEYS:
+            raise ValueError(f"must not hold objects of more than {MAX_FREE_KEYS} members")
+        for name in value:
+            if not 0 < len(name.encode()) <= MAX_ID_BYTES:
+                raise ValueError(f"must have member names of 1 to {MAX_ID_BYTES} bytes")
+    if isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            _check_free(part)
+
+
+Id = Annotated[
+    str,
+    Field(min_length=1, max_length=MAX_ID_BYTES),
+    AfterValidator(check_id),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": MAX_ID_BYTES,
+            "pattern": r"^[^\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]+$",
+            "description": "1 to 128 bytes of UTF-8 in NFC, without control characters; case-sensitive.",
+        }
+    ),
+]
+"""A client's own id."""
+
+PathId = Annotated[
+    Id,
+    BeforeValidator(lambda value: value.replace(SLASH_IN_PATH, "/") if isinstance(value, str) else value),
+    Path(description="The client's own id, percent-encoded; `/` as `%2F`."),
+]
+"""An id as a part of the path."""
+
+Line = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(check_line)]
+"""One line of text."""
+
+QueryText = Annotated[str, AfterValidator(check_line)]
+"""Text that is searched for."""
+
+WebAddress = Annotated[
+    str,
+    Field(min_length=1, max_length=2048),
+    AfterValidator(_web_address),
+    WithJsonSchema({"type": "string", "format": "uri-reference", "minLength": 1, "maxLength": 2048}),
+]
+"""An http(s) address or a path on the shop's own site: never `javascript:`, `data:` or another scheme."""
+
+Timestamp = Annotated[
+    datetime,
+    BeforeValidator(parse_time),
+    PlainSerializer(format_time, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-24T10:00:00Z"]}),
+]
+"""RFC 3339 with an offset; UTC with microseconds on the way out."""
+
+Money = Annotated[
+    Decimal,
+    BeforeValidator(_money),
+    PlainSerializer(float, return_type=float, when_used="json"),
+    WithJsonSchema({"type": "number", "minimum": float(-MAX_MONEY), "maximum": float(MAX_MONEY)}),
+]
+"""A decimal of four places at most 15 digits long, so that JSON's double holds it exactly."""
+
+Price = Annotated[
+    Money,
+    AfterValidator(_not_negative),
+    WithJsonSchema({"type": "number", "minimum": 0, "maximum": float(MAX_MONEY)}),
+]
+"""Money that is not negative."""
+
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", examples=["EUR"])]
+"""An ISO 4217 code."""
+
+FreeObject = Annotated[JsonObject, AfterValidator(_free_object)]
+"""The caller's own members: 64 an object at most, texts of 1 KiB."""
+
+Limit = Annotated[int, Query(ge=1, le=200, description="Rows on a page at most.")]
+Cursor = Annotated[
+    QueryText | None,
+    Query(min_length=1, max_length=1024, description="`next_cursor` of the page before."),
+]

@@ -1,0 +1,134 @@
+"""Logs and metrics. Neither ever holds a user's id, a key or a body."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TextIO
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+METRICS_MEDIA_TYPE = CONTENT_TYPE_LATEST
+_LATENCY_BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2, 5)
+_FRAMES_SHOWN = 12
+
+
+class Metrics:
+    """The process's figures in a registry of its own, so that tests and processes do not share any."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "recserve_http_requests_total",
+            "Requests answered, by route template.",
+            ("method", "route", "status"),
+            registry=self.registry,
+        )
+        self.request_seconds = Histogram(
+            "recserve_http_request_seconds",
+            "Time from a request's head to the end of its answer.",
+            ("method", "route"),
+            buckets=_LATENCY_BUCKETS,
+            registry=self.registry,
+        )
+        self.in_flight = Gauge(
+            "recserve_http_requests_in_flight", "Requests being answered.", registry=self.registry
+        )
+        self.crashes = Counter(
+            "recserve_http_crashes_total", "Requests that ended in a bug.", ("route",), registry=self.registry
+        )
+        self.events = Counter(
+            "recserve_events_total", "Events received, by what became of them.", ("status",),
+            registry=self.registry,
+        )  # fmt: skip
+        self.events_clamped = Counter(
+            "recserve_events_clamped_total",
+            "Events from the future whose time was set to that of receipt.",
+            registry=self.registry,
+        )
+        self.models_refused = Counter(
+            "recserve_models_refused_total", "Model versions that were refused.", registry=self.registry
+        )
+        self.degraded = Counter(
+            "recserve_degraded_total",
+            "Times a part did without another, by part and reason.",
+            ("part", "reason"),
+            registry=self.registry,
+        )
+
+    def exposition(self) -> bytes:
+        """All figures in Prometheus's text format."""
+        return generate_latest(self.registry)
+
+
+def configure_logging(
+    level: str, form: Literal["json", "console"] = "json", stream: TextIO | None = None
+) -> None:
+    """Send structlog's and the standard library's lines through one formatter, to stderr by default."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    last: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer()
+    )
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[_without_message, structlog.stdlib.ProcessorFormatter.remove_processors_meta, last],
+        )
+    )
+    root = logging.getLogger()
+    for old in root.handlers[:]:
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(level)
+
+
+def frames(error: BaseException) -> list[str]:
+    """Where an error came from, innermost last, as ``file:line function``: no message, no values.
+
+    An exception's text may quote a row or a body, so only its type and these go to the log.
+    """
+    stack = traceback.extract_tb(error.__traceback__)[-_FRAMES_SHOWN:]
+    return [f"{_short(frame.filename)}:{frame.lineno} {frame.name}" for frame in stack]
+
+
+def failure(error: BaseException) -> Mapping[str, Any]:
+    """An error as fields of a log line."""
+    return {"error": type(error).__name__, "frames": frames(error)}
+
+
+def _short(filename: str) -> str:
+    return "/".join(Path(filename).parts[-3:])
+
+
+def _without_message(
+    _logger: object, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Replace an exception that a library logs by its type and frames."""
+    record = event.get("_record")
+    info = event.pop("exc_info", None) or (record.exc_info if record is not None else None)
+    if isinstance(info, tuple) and info[1] is not None:
+        event |= failure(info[1])
+        if record is not None:
+            record.exc_info = record.exc_text = None
+    return event

@@ -51,17 +51,23 @@ DEFAULT_WEIGHTS: Mapping[str, EventWeight] = MappingProxyType(
 UNKNOWN_WEIGHT = EventWeight(0.0, 7.0)
 
 
-def label(interaction: Interaction, now: datetime, weights: Mapping[str, EventWeight]) -> float:
-    """The interaction's weight at `now`: its type's weight, halved every half-life.
+def strength(name: str, value: float | None, weights: Mapping[str, EventWeight]) -> float:
+    """What an event says at the moment it happens: its type's weight.
 
     A rating speaks by its value on a scale of 1 to 5: 3 says nothing, 1 as much against as 5 for.
     """
-    weight = weights.get(interaction.name, UNKNOWN_WEIGHT)
+    weight = weights.get(name, UNKNOWN_WEIGHT).weight
+    if name == "rate" and value is not None:
+        return weight * (min(5.0, max(1.0, value)) - 3.0) / 2.0
+    return weight
+
+
+def label(interaction: Interaction, now: datetime, weights: Mapping[str, EventWeight]) -> float:
+    """The interaction's weight at `now`: its `strength`, halved every half-life of its type."""
+    half_life_days = weights.get(interaction.name, UNKNOWN_WEIGHT).half_life_days
     age_days = max(0.0, (now - interaction.happened_at).total_seconds() / SECONDS_PER_DAY)
-    base = weight.weight
-    if interaction.name == "rate" and interaction.value is not None:
-        base *= (min(5.0, max(1.0, float(interaction.value))) - 3.0) / 2.0
-    return float(base * 0.5 ** (age_days / weight.half_life_days))
+    value = None if interaction.value is None else float(interaction.value)
+    return strength(interaction.name, value, weights) * 0.5 ** (age_days / half_life_days)
 
 
 def query_from(

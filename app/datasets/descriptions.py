@@ -10,7 +10,7 @@ from dataclasses import dataclass
 _APOSTROPHES = re.compile("['`\u2019]")
 _NOT_ALNUM = re.compile(r"[^A-Z0-9]+")
 _DIGITS = re.compile(r"\d+")
-_WORD = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)?|\d+(?:\.\d+)?[A-Za-z]*")
+_WORD = re.compile(r"[A-Za-z]+\d*(?:'[A-Za-z]+)?|\d+(?:\.\d+)?'?[A-Za-z]*")
 
 SMALL_WORDS = frozenset({"a", "and", "at", "by", "for", "from", "in", "of", "on", "or", "the", "to", "with"})
 CAPITALS = frozenset(

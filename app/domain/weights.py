@@ -67,7 +67,7 @@ def label(interaction: Interaction, now: datetime, weights: Mapping[str, EventWe
     half_life_days = weights.get(interaction.name, UNKNOWN_WEIGHT).half_life_days
     age_days = max(0.0, (now - interaction.happened_at).total_seconds() / SECONDS_PER_DAY)
     value = None if interaction.value is None else float(interaction.value)
-    return strength(interaction.name, value, weights) * 0.5 ** (age_days / half_life_days)
+    return float(strength(interaction.name, value, weights) * 0.5 ** (age_days / half_life_days))
 
 
 def query_from(

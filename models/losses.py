@@ -1,0 +1,111 @@
+"""The losses the networks are fitted with. Pure functions of tensors, one value an example."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+Tensor = Any
+MASKED = -1e9
+
+
+def sampled_softmax(
+    hidden: Tensor,
+    positive: tuple[Tensor, Tensor, Tensor],
+    negative: tuple[Tensor, Tensor, Tensor],
+    *,
+    log_expected: tuple[Tensor, Tensor],
+) -> Tensor:
+    r"""Cross-entropy of each target against negatives that the whole batch shares.
+
+    .. math:: -\log \frac{e^{c_y}}{e^{c_y} + \sum_{j \in N, j \neq y} e^{c_j}}, \quad c_j = s_j - \log q_j
+
+    Args:
+        hidden: float32 (places, d).
+        positive: The targets' ids int32 (places,), vectors float32 (places, d), biases float32 (places,).
+        negative: The same of the negatives: (s,), (s, d), (s,).
+        log_expected: log q, how often each target (places,) and each negative (s,) is drawn.
+
+    Returns:
+        float32 (places,).
+
+    Source:
+        Bengio and Senécal, "Adaptive importance sampling to accelerate training of a neural probabilistic
+        language model", IEEE TNN 2008; shared negatives with the correction as in Jean et al., arXiv
+        1412.2007. Deviation: a negative that is the place's own target is left out of its sum.
+    """
+    target, target_vector, target_bias = positive
+    other, other_vector, other_bias = negative
+    log_q_target, log_q_other = log_expected
+    target_score = ops.sum(hidden * target_vector, axis=-1) + target_bias - log_q_target  # (P,)
+    scores = ops.matmul(hidden, ops.transpose(other_vector)) + other_bias - log_q_other  # (P, S)
+    same = ops.equal(ops.expand_dims(target, 1), ops.expand_dims(other, 0))
+    scores = ops.where(same, MASKED, scores)
+    every = ops.concatenate([ops.expand_dims(target_score, 1), scores], axis=1)
+    return ops.logsumexp(every, axis=1) - target_score
+
+
+def softmax_cross_entropy(scores: Tensor, target: Tensor) -> Tensor:
+    """Cross-entropy over all items.
+
+    Args:
+        scores: float32 (places, n + 1).
+        target: int32 (places,).
+
+    Returns:
+        float32 (places,).
+    """
+    picked = ops.squeeze(ops.take_along_axis(scores, ops.expand_dims(target, 1), axis=1), axis=1)
+    return ops.logsumexp(scores, axis=1) - picked
+
+
+def multinomial(scores: Tensor, target: Tensor, target_weight: Tensor) -> Tensor:
+    r"""Negative multinomial log-likelihood of a bag of items.
+
+    .. math:: -\sum_k w_k \log \mathrm{softmax}(s)_{y_k}
+
+    Args:
+        scores: float32 (batch, n + 1).
+        target: int32 (batch, k), 0 where padded.
+        target_weight: float32 (batch, k), 0 where padded.
+
+    Returns:
+        float32 (batch,).
+
+    Source:
+        Liang et al., "Variational autoencoders for collaborative filtering", WWW 2018, eq. 2, arXiv
+        1802.05814.
+    """
+    picked = ops.take_along_axis(scores, target, axis=1)  # (B, K)
+    log_total = ops.logsumexp(scores, axis=1, keepdims=True)
+    return ops.sum(target_weight * (log_total - picked), axis=1)
+
+
+def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
+    r"""Divergence of a diagonal Gaussian from the standard one.
+
+    .. math:: \tfrac12 \sum_d (\mu_d^2 + \sigma_d^2 - 1 - \log \sigma_d^2)
+
+    Args:
+        mean: float32 (batch, d).
+        log_variance: float32 (batch, d).
+
+    Returns:
+        float32 (batch,).
+    """
+    return 0.5 * ops.sum(ops.square(mean) + ops.exp(log_variance) - 1.0 - log_variance, axis=1)
+
+
+@keras.saving.register_keras_serializable(package="recserve")
+def mean_of_outputs(_: Tensor, losses: Tensor) -> Tensor:
+    """For models whose outputs are their losses already: their mean.
+
+    Args:
+        losses: float32 (batch,).
+
+    Returns:
+        float32 ().
+    """
+    return ops.mean(losses)

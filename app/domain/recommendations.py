@@ -1,0 +1,159 @@
+"""What is asked of a recommendation call and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from app.domain.types import JsonObject, Subject
+
+
+class ServedBy(StrEnum):
+    """Where an answer came from.
+
+    `model` is an answer computed now by the scenario's own source (a trained model, or the counts that a
+    popular list asks for); `fallback` is one whose every place was filled by a simpler source; `stale` was
+    computed on the last known catalogue because the database did not answer.
+    """
+
+    MODEL = "model"
+    CACHE = "cache"
+    STALE = "stale"
+    FALLBACK = "fallback"
+
+
+class ExcludeSeen(StrEnum):
+    """Which items of the person's own past are left out of the list."""
+
+    NONE = "none"
+    PURCHASED = "purchased"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the caller knows about the moment.
+
+    Attributes:
+        item_id: The page's item.
+        basket: Items in the basket.
+        history: A session that the caller keeps itself, most recent last; read as views that happen now.
+    """
+
+    item_id: str | None = None
+    basket: tuple[str, ...] = ()
+    history: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RecommendationRequest:
+    """One list, asked for.
+
+    Attributes:
+        scenario: Name of a pipeline.
+        filter: The filter language's JSON, not parsed yet.
+        diversity: 0 is by score alone, 1 the most diverse.
+        exclude_seen: None is the scenario's own rule.
+        category: Keep items of this category (the short calls' form of a filter).
+        window_days: Popular, trending and latest lists look back so far.
+        only_item_ids: Rank these and no others.
+    """
+
+    scenario: str = "home"
+    subject: Subject = field(default_factory=Subject)
+    context: Context = field(default_factory=Context)
+    n: int = 10
+    filter: JsonObject | None = None
+    exclude_item_ids: tuple[str, ...] = ()
+    diversity: float = 0.0
+    fields: tuple[str, ...] = ()
+    explain: bool = False
+    exclude_seen: ExcludeSeen | None = None
+    category: str | None = None
+    window_days: int | None = None
+    only_item_ids: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why an item stands in a list.
+
+    Attributes:
+        code: `because_you_bought`, `popular`, …: for programs.
+        item_id: The item of the person's past, or of the page, that speaks for it.
+        text: For people.
+    """
+
+    code: str
+    item_id: str | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecommendedItem:
+    """One place of a list.
+
+    Attributes:
+        score: 0 to 1, falling along the list when nothing was diversified; compares within one answer only.
+        source: Which source put it there.
+        item: The fields that were asked for.
+    """
+
+    item_id: str
+    score: float
+    source: str
+    reason: Reason | None = None
+    item: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """An answer.
+
+    Attributes:
+        filled: How many places the fallback chain filled.
+        degraded: Something that should have taken part did not; `reason` names it.
+    """
+
+    recommendation_id: str
+    scenario: str
+    variant: str
+    model_version: str | None
+    served_by: ServedBy
+    degraded: bool
+    reason: str | None
+    items: tuple[RecommendedItem, ...]
+    filled: int
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """An item of the person's past and how near it is to the explained one."""
+
+    item_id: str
+    similarity: float
+    event: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why an item stands in a person's list, or why not.
+
+    Attributes:
+        rank: Its place, from 1, among everything that may be shown; None where a stage dropped it.
+        stage: The stage that dropped it: catalogue, seen, disliked, filter.
+        rule: What that stage holds against it.
+    """
+
+    user_id: str
+    item_id: str
+    eligible: bool
+    rank: int | None
+    score: float | None
+    source: str | None
+    model_version: str | None
+    nearest: tuple[Neighbour, ...]
+    stage: str | None
+    rule: str | None
+    degraded: bool

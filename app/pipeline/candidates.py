@@ -1,0 +1,191 @@
+"""Sources of candidates: each gives a score an item, over the whole catalogue, -inf where it is silent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.domain.ports import Scorer
+from app.domain.types import Query
+from app.pipeline.catalogue import CatalogueSnapshot
+from app.pipeline.columns import FloatArray, IntArray
+from app.pipeline.popularity import DailyCounts
+
+BRAND_SHARE = 0.5
+"""What an equal brand adds, where equal categories add 1."""
+
+
+class ModelFailedError(Exception):
+    """A model gave numbers that are none."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelView:
+    """A scorer bound to a catalogue.
+
+    Attributes:
+        places: int64 (n,): the catalogue position of `item_idx` 1 to n, -1 where the catalogue has none.
+        item_idx: int64 (items,): the model's number of each item of the catalogue, 0 where it has none.
+        lengths: float32 (n + 1,): of the item vectors, or None where there are none.
+    """
+
+    scorer: Scorer
+    places: IntArray
+    item_idx: IntArray
+    lengths: NDArray[np.float32] | None
+
+    def scores(self, query: Query, catalogue: CatalogueSnapshot) -> FloatArray | None:
+        """The model's scores for a query, or None where it knows no item of it.
+
+        Raises:
+            ModelFailedError: The scores are not finite.
+        """
+        if not self.knows(query.item_ids, catalogue):
+            return None
+        return self._spread(self.scorer.score([query])[0], catalogue)
+
+    def similar(self, place: int, catalogue: CatalogueSnapshot) -> FloatArray | None:
+        """Likeness to the item at a position: cosine of item vectors, else the model's answer to it alone."""
+        item_idx = self.item_idx[place]
+        if item_idx == 0:
+            return None
+        vectors = self.scorer.item_vectors
+        if vectors is None or self.lengths is None:
+            return self.scores(Query((catalogue.items[place].item_id,), (1.0,)), catalogue)
+        likeness = (vectors @ vectors[item_idx]) / np.maximum(self.lengths * self.lengths[item_idx], 1e-12)
+        return self._spread(likeness, catalogue)
+
+    def knows(self, item_ids: Sequence[str], catalogue: CatalogueSnapshot) -> bool:
+        """Whether the model knows any of the items."""
+        return bool((self.item_idx[catalogue.positions(item_ids)] > 0).any())
+
+    def unit_vectors(self, positions: IntArray) -> FloatArray | None:
+        """float64 (positions, d): of length 1, or 0 for items the model does not know; None without any."""
+        vectors = self.scorer.item_vectors
+        if vectors is None or self.lengths is None:
+            return None
+        rows = self.item_idx[positions]
+        return vectors[rows].astype(np.float64) / np.maximum(self.lengths[rows], 1e-12)[:, None]
+
+    def _spread(self, by_item_idx: NDArray[np.float32], catalogue: CatalogueSnapshot) -> FloatArray:
+        values = by_item_idx[1:].astype(np.float64)
+        if np.isnan(values).any() or np.isposinf(values).any():
+            raise ModelFailedError
+        # A counted table says 0 of what it has never seen together; what it scores at or below that is no
+        # advice. A network never gives an exact 0.
+        if (values == 0.0).any():
+            values[values <= 0.0] = -np.inf
+        out: FloatArray = np.full(len(catalogue), -np.inf)
+        known = self.places >= 0
+        out[self.places[known]] = values[known]
+        return out
+
+
+def bind(scorer: Scorer, catalogue: CatalogueSnapshot, before: ModelView | None = None) -> ModelView:
+    """The scorer over this catalogue, made from an earlier view of the same scorer where there is one."""
+    if before is not None and before.scorer is scorer:
+        if len(before.item_idx) == len(catalogue):
+            return before
+        places, lengths = _found_since(before.places, scorer.item_ids, catalogue), before.lengths
+    else:
+        vectors = scorer.item_vectors
+        places = catalogue.aligned(scorer.item_ids)
+        lengths = None if vectors is None else np.linalg.norm(vectors, axis=1).astype(np.float32)
+    item_idx = np.zeros(len(catalogue), dtype=np.int64)
+    known = np.flatnonzero(places >= 0)
+    item_idx[places[known]] = known + 1
+    return ModelView(scorer=scorer, places=places, item_idx=item_idx, lengths=lengths)
+
+
+def _found_since(places: IntArray, item_ids: Sequence[str], catalogue: CatalogueSnapshot) -> IntArray:
+    missing = np.flatnonzero(places < 0)
+    found = places.copy()
+    found[missing] = catalogue.aligned([item_ids[int(number)] for number in missing])
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class PopularView:
+    """What many people did, over a catalogue.
+
+    Attributes:
+        places: int64 (counted items,): catalogue positions, -1 where unknown.
+        popular: float64 (counted items,).
+        trending: float64 (counted items,).
+    """
+
+    counts: DailyCounts
+    size: int
+    places: IntArray
+    popular: FloatArray
+    trending: FloatArray
+    made_at: datetime
+
+    def scores(self, name: str, catalogue: CatalogueSnapshot, window_days: int | None) -> FloatArray:
+        """float64 (items,): `popular` or `trending`, -inf for items that nobody did anything with."""
+        if window_days is None:
+            values = self.popular if name == "popular" else self.trending
+        elif name == "popular":
+            values = self.counts.within(self.made_at, window_days)
+        else:
+            values = self.counts.trending_within(self.made_at, window_days)
+        out: FloatArray = np.full(len(catalogue), -np.inf)
+        known = (self.places >= 0) & (values > 0)
+        out[self.places[known]] = values[known]
+        return out
+
+
+def popular_view(
+    counts: DailyCounts, now: datetime, half_life_days: float, catalogue: CatalogueSnapshot
+) -> PopularView:
+    """The counts as of now, over this catalogue."""
+    return PopularView(
+        counts=counts,
+        size=len(catalogue),
+        places=catalogue.aligned(counts.item_ids),
+        popular=counts.decayed(now, half_life_days),
+        trending=counts.trending(now, half_life_days),
+        made_at=now,
+    )
+
+
+def popular_view_over(view: PopularView, catalogue: CatalogueSnapshot) -> PopularView:
+    """The same counts over a catalogue that has grown."""
+    if view.size == len(catalogue):
+        return view
+    return PopularView(
+        counts=view.counts,
+        size=len(catalogue),
+        places=_found_since(view.places, view.counts.item_ids, catalogue),
+        popular=view.popular,
+        trending=view.trending,
+        made_at=view.made_at,
+    )
+
+
+def latest(catalogue: CatalogueSnapshot, *, since: float | None = None) -> FloatArray:
+    """float64 (items,): seconds since 1970 of publication, else of creation; -inf where neither is known."""
+    fresh = np.where(np.isnan(catalogue.fresh_at), -np.inf, catalogue.fresh_at)
+    return fresh if since is None else np.where(fresh >= since, fresh, -np.inf)
+
+
+def content(place: int, catalogue: CatalogueSnapshot) -> FloatArray:
+    """float64 (items,): likeness by description: shared share of categories (Jaccard), and the brand."""
+    categories, brands = catalogue.column("categories"), catalogue.column("brand")
+    own = set(categories.vocabulary.sets[categories.codes[place]])
+    # Few distinct sets of categories stand for all items: compare those, then look each item's up.
+    shared = np.array([_jaccard(own, set(other)) for other in categories.vocabulary.sets])
+    likeness: FloatArray = shared[categories.codes]
+    brand = brands.codes[place]
+    if brand:
+        likeness = likeness + BRAND_SHARE * (brands.codes == brand)
+    return np.where(likeness > 0, likeness, -np.inf)
+
+
+def _jaccard(one: set[object], other: set[object]) -> float:
+    together = len(one | other)
+    return len(one & other) / together if together else 0.0

@@ -61,3 +61,48 @@ def make_version(
     (folder / "metrics.json").write_text("{}")
     seal(folder, model=model, n_items=n_items)
     return folder
+
+
+def write_graph(path: Path, weights: np.ndarray, *, length: int | str = "time") -> None:
+    """An ONNX graph whose scores are the weighted sum of a row of `weights` (n + 1, n + 1) for each place."""
+    from onnx import TensorProto, helper, numpy_helper, save
+
+    columns = weights.shape[1]
+    nodes = [
+        helper.make_node("Gather", ["table", "item_idx"], ["rows"], axis=0),
+        helper.make_node("Unsqueeze", ["weight", "last"], ["wide"]),
+        helper.make_node("Mul", ["rows", "wide"], ["weighted"]),
+        helper.make_node("ReduceSum", ["weighted", "places"], ["scores"], keepdims=0),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [
+            helper.make_tensor_value_info("item_idx", TensorProto.INT32, ["batch", length]),
+            helper.make_tensor_value_info("weight", TensorProto.FLOAT, ["batch", length]),
+        ],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", columns])],
+        [
+            numpy_helper.from_array(weights.astype(np.float32), "table"),
+            numpy_helper.from_array(np.array([2]), "last"),
+            numpy_helper.from_array(np.array([1]), "places"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
+    save(model, str(path))
+
+
+def make_onnx_version(
+    parent: Path, version: str, weights: np.ndarray, *, length: int | str = "time", n_items: int | None = None
+) -> Path:
+    """A sealed folder with a graph in place of the table; `n_items` to claim another number of items."""
+    folder = parent / version
+    folder.mkdir(parents=True)
+    count = weights.shape[0] - 1 if n_items is None else n_items
+    write_config(
+        folder, model="gru4rec", file_format="onnx", max_length=length if type(length) is int else 20
+    )
+    (folder / "items.json").write_text(json.dumps(item_ids(count)))
+    write_graph(folder / "serving.onnx", weights, length=length)
+    seal(folder, model="gru4rec", n_items=count)
+    return folder

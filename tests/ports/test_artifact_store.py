@@ -115,7 +115,20 @@ def _note_open(event: str, arguments: tuple[object, ...]) -> None:
 
 
 def hostile_names() -> list[str]:
-    parts = ["../x", "..", ".", "/etc/passwd", "a/../../b", "..\\x", "a\0b", "~root", "%2e%2e", "A", "", "x" * 65]
+    parts = [
+        "../x",
+        "..",
+        ".",
+        "/etc/passwd",
+        "a/../../b",
+        "..\\x",
+        "a\0b",
+        "~root",
+        "%2e%2e",
+        "A",
+        "",
+        "x" * 65,
+    ]
     parts += ["file:///etc/passwd", "a/b", "//a", "a\n", "́", "‮a", "C:\\x", "....//"]
     return [prefix + part for part in parts for prefix in ("", "../", "/", "./", "x/")][:100]
 

@@ -35,7 +35,9 @@ def test_verify_gives_back_what_was_written(tmp_path: Path) -> None:
     read = manifest.verify(folder, model="gru4rec", version="gru4rec-1")
     assert read.n_items == 3
     assert read.files["config.json"].bytes == 8
-    assert read.files["config.json"].sha256 == "f9d86028c6e0d64e225186f96acb69338b2c59764df79162107f5c4bb34d1310"
+    assert (
+        read.files["config.json"].sha256 == "f9d86028c6e0d64e225186f96acb69338b2c59764df79162107f5c4bb34d1310"
+    )
     assert read.provenance.window_end == datetime(2026, 11, 1, 10, 0, 0, 5, tzinfo=UTC)
     assert read.provenance.libraries == {"numpy": "2.4"}
 

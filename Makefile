@@ -60,7 +60,7 @@ layers: $(DEV) $(PROJECT)
 
 migrations: $(DEV) $(PROJECT)
 	@echo "migrations:"; $(PY) -m pytest -q tests -k "alembic or migration"
-	@.ci/lint-sql
+	@echo "squawk:"; $(PY) -m migrations.lint
 
 audit: $(DEV)
 	@$(PY) .ci/audit.py requirements/dev.txt

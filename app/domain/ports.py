@@ -121,6 +121,16 @@ class EventLog(Protocol):
         """
 
 
+class Dump(Protocol):
+    """Whole tables, slice by slice, for an export."""
+
+    async def events(self, *, after: int, limit: int) -> list[StoredEvent]:
+        """Events in the order of their receipt, from the first `seq` above `after`."""
+
+    async def users(self, *, after: str, limit: int) -> list[User]:
+        """Users by id, from the first id above `after`."""
+
+
 class ItemStore(Protocol):
     """The catalogue. Every write takes the next `revision`, so that readers can ask for changes."""
 

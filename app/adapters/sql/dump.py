@@ -1,0 +1,70 @@
+"""A tenant's events and users from the first to the last, slice by slice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.adapters.sql.engine import Database
+from app.adapters.sql.event_rows import stored_event
+from app.adapters.sql.tables import events, users
+from app.domain.types import StoredEvent, User
+
+
+class SqlDump:
+    """Reads whole tables of one tenant; each slice is a transaction of its own."""
+
+    def __init__(self, database: Database, *, tenant: str) -> None:
+        self._database = database
+        self._tenant = tenant
+
+    async def events(self, *, after: int, limit: int) -> list[StoredEvent]:
+        """Events in the order of their receipt, from the first `seq` above `after`."""
+        heads = (
+            sa.select(events.c.event_id, events.c.seq)
+            .where(events.c.tenant == self._tenant, events.c.item_index == 0, events.c.seq > after)
+            .order_by(events.c.seq)
+            .limit(limit)
+        )
+
+        async def work(connection: AsyncConnection) -> tuple[list[str], Sequence[sa.Row[Any]]]:
+            ids = [row.event_id for row in await connection.execute(heads)]
+            lines = (
+                sa.select(events)
+                .where(events.c.tenant == self._tenant, events.c.event_id.in_(ids))
+                .order_by(events.c.event_id, events.c.item_index)
+            )
+            return ids, (await connection.execute(lines)).all()
+
+        ids, lines = await self._database.read(work)
+        by_id: dict[str, list[sa.Row[Any]]] = {}
+        for line in lines:
+            by_id.setdefault(line.event_id, []).append(line)
+        return [stored_event(by_id[event_id]) for event_id in ids]
+
+    async def users(self, *, after: str, limit: int) -> list[User]:
+        """Users by id, from the first id above `after`."""
+        statement = (
+            sa.select(users)
+            .where(users.c.tenant == self._tenant, users.c.user_id > after)
+            .order_by(users.c.user_id)
+            .limit(limit)
+        )
+
+        async def work(connection: AsyncConnection) -> Sequence[sa.Row[Any]]:
+            return (await connection.execute(statement)).all()
+
+        return [
+            User(
+                user_id=row.user_id,
+                country=row.country,
+                attributes=row.attributes,
+                created_at=row.created_at,
+                updated_at=row.updated_at,
+                cold=row.cold,
+            )
+            for row in await self._database.read(work)
+        ]

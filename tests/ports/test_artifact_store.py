@@ -115,22 +115,9 @@ def _note_open(event: str, arguments: tuple[object, ...]) -> None:
 
 
 def hostile_names() -> list[str]:
-    parts = [
-        "../x",
-        "..",
-        ".",
-        "/etc/passwd",
-        "a/../../b",
-        "..\\x",
-        "a\0b",
-        "~root",
-        "%2e%2e",
-        "A",
-        "",
-        "x" * 65,
-    ]
-    parts += ["file:///etc/passwd", "a/b", "//a", "a\n", "́", "‮a", "C:\\x", "....//"]
-    return [prefix + part for part in parts for prefix in ("", "../", "/", "./", "x/")][:100]
+    parts = ["../x", "..", ".", "/etc/passwd", "a/../../b", "..\\x", "a\0b", "~root", "%2e%2e", "A", ""]
+    parts += ["x" * 65, "file:///etc/passwd", "a/b", "//a", "a\n", "\u0301", "\u202ea", "C:\\x", "....//"]
+    return [prefix + part for part in parts for prefix in ("", "../", "/", "./", "x/")]
 
 
 def test_fetch_opens_nothing_outside_the_root_for_hostile_names(tmp_path: Path) -> None:

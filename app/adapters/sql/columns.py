@@ -1,0 +1,107 @@
+"""Column types that hold the same values, in the same order, on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from app.domain.errors import InvalidInputError
+
+MONEY_SCALE = 4
+MAX_MONEY = Decimal(10) ** 14
+_QUANTUM = Decimal(1).scaleb(-MONEY_SCALE)
+
+# Text that compares by bytes: the default on SQLite, the C collation on PostgreSQL.
+ByteText = sa.Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
+# A row number: SQLite numbers rows by itself only for INTEGER.
+RowNumber = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+# 64-bit floats under both names.
+Real: sa.Double[float] = sa.Double()
+
+
+def utc_text(moment: datetime) -> str:
+    """UTC, microseconds, of fixed width, so that texts sort as times do."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
+
+
+def exact_money(value: Decimal) -> Decimal:
+    """The amount with four decimals.
+
+    Raises:
+        InvalidInputError: It is not finite, or 10^14 or more.
+    """
+    if not value.is_finite() or abs(value) >= MAX_MONEY:
+        raise InvalidInputError("An amount is out of range.")
+    return value.quantize(_QUANTUM, rounding=ROUND_HALF_EVEN)
+
+
+def scaled_money(value: Decimal) -> int:
+    """The amount in ten-thousandths, SQLite's form."""
+    return int(exact_money(value).scaleb(MONEY_SCALE))
+
+
+def plain_money(value: Decimal) -> Decimal:
+    """Without trailing zeros and without an exponent, so that both databases answer alike."""
+    short = value.normalize()
+    return short.quantize(Decimal(1)) if short.as_tuple().exponent > 0 else short  # type: ignore[operator]  # a finite number's exponent is an int
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware time, kept in UTC: `timestamptz`, or text of fixed width on SQLite."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Text on SQLite, timestamptz elsewhere."""
+        if dialect.name == "sqlite":
+            return dialect.type_descriptor(sa.Text())
+        return dialect.type_descriptor(sa.DateTime(timezone=True))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:  # noqa: ANN401  # as in the base class
+        """To what the driver takes."""
+        if value is None:
+            return None
+        return utc_text(value) if dialect.name == "sqlite" else value.astimezone(UTC)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:  # noqa: ANN401  # as in the base class
+        """From what the driver gives."""
+        if value is None:
+            return None
+        if dialect.name == "sqlite":
+            return datetime.fromisoformat(value).replace(tzinfo=UTC)
+        moment: datetime = value.astimezone(UTC)
+        return moment
+
+
+class Money(TypeDecorator[Decimal]):
+    """An exact amount with four decimals: `numeric(18,4)`, or ten-thousandths as integer on SQLite."""
+
+    impl = sa.Numeric(18, MONEY_SCALE)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """An integer on SQLite, numeric elsewhere."""
+        if dialect.name == "sqlite":
+            return dialect.type_descriptor(sa.Integer())
+        return dialect.type_descriptor(sa.Numeric(18, MONEY_SCALE))
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Any:  # noqa: ANN401  # as in the base class
+        """To what the driver takes."""
+        if value is None:
+            return None
+        return scaled_money(value) if dialect.name == "sqlite" else exact_money(value)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> Decimal | None:  # noqa: ANN401  # as in the base class
+        """From what the driver gives."""
+        if value is None:
+            return None
+        if dialect.name == "sqlite":
+            return plain_money(Decimal(value).scaleb(-MONEY_SCALE))
+        return plain_money(value)

@@ -1,0 +1,238 @@
+"""One door to the database: how connections are made, how long a use of them may take, what a failure is.
+
+Every use of the database is one transaction inside `Database.read` or `Database.write`. Both keep a deadline
+by leaving the work behind, because a stopped PostgreSQL answers neither a statement nor its cancellation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from app.adapters.sql.failures import is_outage, lost_connection
+from app.domain.errors import InvalidInputError, StorageUnavailableError
+
+T = TypeVar("T")
+Work = Callable[[AsyncConnection], Awaitable[T]]
+
+POOL_SIZE = 5
+POOL_TIMEOUT_S = 1.0
+LOCK_TIMEOUT_S = 0.5
+PRIVATE_MODE = 0o600
+UNAVAILABLE = "The database did not answer in time."
+_WRITES = "recserve_writes"
+
+_log = structlog.get_logger(__name__)
+
+
+def async_url(url: str) -> sa.URL:
+    """The address with its async driver.
+
+    >>> async_url("sqlite:///shop.db").drivername
+    'sqlite+aiosqlite'
+
+    Raises:
+        InvalidInputError: It is neither `sqlite:///FILE` nor `postgresql://…`.
+    """
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError:
+        raise InvalidInputError("The database address cannot be read.") from None
+    backend = parsed.drivername.partition("+")[0]
+    if backend == "sqlite":
+        if not parsed.database or parsed.database == ":memory:":
+            raise InvalidInputError("SQLite needs a file: sqlite:///FILE.")
+        return parsed.set(drivername="sqlite+aiosqlite")
+    if backend in {"postgresql", "postgres"}:
+        query = {("ssl" if name == "sslmode" else name): value for name, value in parsed.query.items()}
+        return parsed.set(drivername="postgresql+asyncpg", query=query)
+    raise InvalidInputError("The database is sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME.")
+
+
+def make_engine(url: str, *, deadline_s: float) -> AsyncEngine:
+    """An engine with the settings of its database; it connects at first use."""
+    parsed = async_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        return _sqlite_engine(parsed, deadline_s=deadline_s)
+    return _postgresql_engine(parsed, deadline_s=deadline_s)
+
+
+def _sqlite_engine(url: sa.URL, *, deadline_s: float) -> AsyncEngine:
+    # isolation_level None: the driver starts no transaction by itself, `_begin` does.
+    engine = create_async_engine(
+        url,
+        pool_size=POOL_SIZE,
+        max_overflow=POOL_SIZE,
+        pool_timeout=min(POOL_TIMEOUT_S, deadline_s),
+        connect_args={"isolation_level": None},
+    )
+    busy_ms = int(min(deadline_s, 30.0) * 1000 * 2 / 3)
+
+    def connected(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+        cursor = connection.cursor()
+        for pragma in (
+            f"busy_timeout = {busy_ms}",
+            "journal_mode = WAL",
+            "synchronous = FULL",
+            "foreign_keys = ON",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    def begin(connection: sa.Connection) -> None:
+        # A deferred transaction that reads and then writes fails at once when another writer was faster.
+        writes = connection.get_execution_options().get(_WRITES, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    sa.event.listen(engine.sync_engine, "connect", connected)
+    sa.event.listen(engine.sync_engine, "begin", begin)
+    return engine
+
+
+def _postgresql_engine(url: sa.URL, *, deadline_s: float) -> AsyncEngine:
+    return create_async_engine(
+        url,
+        pool_size=POOL_SIZE,
+        max_overflow=POOL_SIZE,
+        pool_timeout=min(POOL_TIMEOUT_S, deadline_s),
+        connect_args={
+            "timeout": min(POOL_TIMEOUT_S, deadline_s),
+            "server_settings": {
+                "application_name": "recserve",
+                "lock_timeout": str(int(LOCK_TIMEOUT_S * 1000)),
+                "statement_timeout": str(int(deadline_s * 1000)),
+                "timezone": "UTC",
+            },
+        },
+    )
+
+
+def make_private_file(path: Path) -> None:
+    """Create the database file (and its folder) readable by its owner alone, or make it so."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, PRIVATE_MODE))
+    path.chmod(PRIVATE_MODE)
+
+
+class Database:
+    """A database and its deadlines.
+
+    Args:
+        url: `sqlite:///FILE` or `postgresql://…`.
+        deadline_s: How long one `read` or `write` may take, waiting for a connection included.
+
+    Raises:
+        InvalidInputError: The address cannot be used.
+    """
+
+    def __init__(self, url: str, *, deadline_s: float = 1.5) -> None:
+        self.engine = make_engine(url, deadline_s=deadline_s)
+        self.url = url
+        self.deadline_s = deadline_s
+        self._abandoned: set[asyncio.Task[Any]] = set()
+        self._writer: asyncio.Lock | None = asyncio.Lock() if self.is_sqlite else None
+        self._opened = False
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the database is one file, with one writer at a time."""
+        return self.engine.dialect.name == "sqlite"
+
+    async def read(self, work: Work[T], *, deadline_s: float | None = None) -> T:
+        """Run `work` in a transaction that only reads; tried again once on a connection that had died.
+
+        Raises:
+            StorageUnavailableError: No answer within the deadline, or the database is down.
+        """
+        return await self._within(self._read(work, deadline_s), deadline_s)
+
+    async def write(self, work: Work[T], *, deadline_s: float | None = None) -> T:
+        """Run `work` in a transaction of its own and commit it.
+
+        Raises:
+            StorageUnavailableError: No answer within the deadline, or the database is down. The work may
+                still have been committed.
+        """
+        return await self._within(self._write(work, deadline_s), deadline_s)
+
+    async def ping(self) -> bool:
+        """Whether the database answers."""
+        try:
+            await self.read(lambda connection: connection.exec_driver_sql("SELECT 1"))
+        except StorageUnavailableError:
+            return False
+        return True
+
+    async def close(self) -> None:
+        """Let go of all connections; work left behind is stopped."""
+        for task in tuple(self._abandoned):
+            task.cancel()
+        if self._abandoned:
+            await asyncio.wait(self._abandoned, timeout=self.deadline_s)
+        await self.engine.dispose()
+
+    async def _read(self, work: Work[T], deadline_s: float | None) -> T:
+        try:
+            return await self._transaction(work, deadline_s, writes=False)
+        except sa.exc.DBAPIError as error:
+            if not lost_connection(error):
+                raise
+        return await self._transaction(work, deadline_s, writes=False)
+
+    async def _write(self, work: Work[T], deadline_s: float | None) -> T:
+        if self._writer is None:
+            return await self._transaction(work, deadline_s, writes=True)
+        async with self._writer:
+            return await self._transaction(work, deadline_s, writes=True)
+
+    async def _transaction(self, work: Work[T], deadline_s: float | None, *, writes: bool) -> T:
+        async with self._connection(writes=writes) as connection, connection.begin():
+            if deadline_s is not None and not self.is_sqlite:
+                await connection.exec_driver_sql(f"SET LOCAL statement_timeout = {int(deadline_s * 1000)}")
+            return await work(connection)
+
+    @asynccontextmanager
+    async def _connection(self, *, writes: bool) -> AsyncIterator[AsyncConnection]:
+        if self.is_sqlite and not self._opened:
+            make_private_file(Path(str(self.engine.url.database)))
+            self._opened = True
+        async with self.engine.connect() as connection:
+            yield await connection.execution_options(**{_WRITES: writes})
+
+    async def _within(self, work: Coroutine[Any, Any, T], deadline_s: float | None) -> T:
+        task = asyncio.ensure_future(work)
+        try:
+            done, _ = await asyncio.wait({task}, timeout=deadline_s or self.deadline_s)
+        except asyncio.CancelledError:
+            # The caller has gone; what has begun ends by itself, whole or not at all.
+            self._abandon(task)
+            raise
+        if not done:
+            self._abandon(task)
+            task.cancel()
+            _log.warning("database.timed_out", deadline_s=deadline_s or self.deadline_s)
+            raise StorageUnavailableError(UNAVAILABLE)
+        error = task.exception()
+        if error is not None and is_outage(error):
+            _log.warning("database.failed", error=type(error).__name__)
+            raise StorageUnavailableError(UNAVAILABLE) from error
+        return task.result()
+
+    def _abandon(self, task: asyncio.Task[Any]) -> None:
+        self._abandoned.add(task)
+        task.add_done_callback(self._forget)
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        self._abandoned.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            _log.info("database.abandoned_work_failed", error=type(task.exception()).__name__)

@@ -1,0 +1,292 @@
+"""The event log in SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.adapters.sql import counters
+from app.adapters.sql.engine import Database
+from app.adapters.sql.event_rows import Codec, rows_of, stored_event
+from app.adapters.sql.event_writing import EventWriting, PostgresqlWriting, SqliteWriting
+from app.adapters.sql.people import guests_of, person
+from app.adapters.sql.tables import events, user_aliases
+from app.domain.cursors import decode_cursor, decode_moment, encode_cursor
+from app.domain.ports import Appended, Clock
+from app.domain.types import Event, EventStatus, Interaction, Page, StoredEvent, Subject
+
+LONG_READ_S = 60.0
+
+
+class SqlEventStore:
+    """The append-only log of one tenant's events."""
+
+    def __init__(self, database: Database, *, tenant: str, clock: Clock) -> None:
+        self._database = database
+        self._tenant = tenant
+        self._clock = clock
+        self._codec = Codec(sqlite=database.is_sqlite)
+        self._writing: EventWriting = (
+            SqliteWriting(tenant) if database.is_sqlite else PostgresqlWriting(tenant)
+        )
+
+    async def append(self, events: Sequence[Event], *, create_unknown: bool) -> Appended:
+        """Store a group in one transaction.
+
+        Raises:
+            InvalidInputError: An amount is out of range.
+            StorageUnavailableError: Not committed, or not known to be.
+        """
+        if not events:
+            return Appended(())
+        group = _Group(events)
+        rows = [
+            row
+            for event in group.first.values()
+            for row in rows_of(event, tenant=self._tenant, codec=self._codec)
+        ]
+
+        async def work(connection: AsyncConnection) -> Appended:
+            if create_unknown:
+                return await self._append_all(connection, group, rows)
+            return await self._append_known(connection, group, rows)
+
+        return await self._database.write(work)
+
+    async def _append_all(
+        self, connection: AsyncConnection, group: _Group, rows: list[tuple[Any, ...]]
+    ) -> Appended:
+        fresh = await self._writing.insert_fresh(connection, rows)
+        accepted = group.of(fresh)
+        new_items = await self._create_items(connection, accepted)
+        if users := {event.user_id for event in accepted if event.user_id is not None}:
+            await self._writing.add_cold_users(connection, users, at=self._clock.now())
+        return Appended(
+            statuses=group.statuses(fresh),
+            new_item_ids=tuple(new_items),
+            merged_user_ids=await self._merged(connection, accepted),
+        )
+
+    async def _append_known(
+        self, connection: AsyncConnection, group: _Group, rows: list[tuple[Any, ...]]
+    ) -> Appended:
+        named = {line.item_id for event in group.first.values() for line in event.items}
+        known = await self._writing.known_items(connection, named) if named else set()
+        unknown = group.unknown(known)
+        refused = {group.events[place].event_id for place, _ in unknown}
+        kept = [row for row in rows if row[1] not in refused]
+        fresh = await self._writing.insert_fresh(connection, kept) if kept else set()
+        return Appended(
+            statuses=group.statuses(fresh, refused),
+            unknown=unknown,
+            merged_user_ids=await self._merged(connection, group.of(fresh)),
+        )
+
+    async def _create_items(self, connection: AsyncConnection, accepted: Iterable[Event]) -> list[str]:
+        named = {line.item_id for event in accepted for line in event.items}
+        if not named:
+            return []
+        unknown = named - await self._writing.known_items(connection, named)
+        if not unknown:
+            return []
+        revision = await counters.take(connection, self._tenant, counters.CATALOGUE)
+        return await self._writing.add_cold_items(
+            connection, unknown, revision=revision, at=self._clock.now()
+        )
+
+    async def _merged(self, connection: AsyncConnection, accepted: Iterable[Event]) -> tuple[str, ...]:
+        guests = {
+            event.anonymous_id
+            for event in accepted
+            if event.anonymous_id is not None and event.user_id is None
+        }
+        if not guests:
+            return ()
+        return tuple(sorted(await self._writing.merged_users(connection, guests)))
+
+    async def history(self, subject: Subject, *, limit: int) -> list[Interaction]:
+        """The newest `limit` item interactions of any of the subject's ids and aliases, oldest first."""
+        branches = self._branches(subject)
+        if not branches:
+            return []
+        newest = [
+            sa.select(
+                sa.select(
+                    events.c.seq,
+                    events.c.item_id,
+                    events.c.name,
+                    events.c.happened_at,
+                    events.c.quantity,
+                    events.c.value,
+                )
+                .where(events.c.tenant == self._tenant, events.c.item_id.is_not(None), branch)
+                .order_by(events.c.happened_at.desc(), events.c.seq.desc())
+                .limit(limit)
+                .subquery()
+            )
+            for branch in branches
+        ]
+        statement = newest[0] if len(newest) == 1 else sa.union_all(*newest)
+
+        async def work(connection: AsyncConnection) -> Sequence[sa.Row[Any]]:
+            return (await connection.execute(statement)).all()
+
+        rows = {row.seq: row for row in await self._database.read(work)}
+        ordered = sorted(rows.values(), key=lambda row: (row.happened_at, row.seq))
+        return [
+            Interaction(row.item_id, row.name, row.happened_at, row.quantity, row.value)
+            for row in ordered[-limit:]
+        ]
+
+    def _branches(self, subject: Subject) -> list[sa.ColumnElement[bool]]:
+        branches: list[sa.ColumnElement[bool]] = []
+        if subject.user_id is not None:
+            branches.append(events.c.user_id == subject.user_id)
+            branches.append(guests_of(self._tenant, subject.user_id))
+        if subject.session_id is not None:
+            branches.append(events.c.session_id == subject.session_id)
+        if subject.anonymous_id is not None:
+            branches.append(events.c.anonymous_id == subject.anonymous_id)
+        return branches
+
+    async def page(self, user_id: str, *, limit: int, cursor: str | None) -> Page[StoredEvent]:
+        """A user's events and their merged guests', newest first."""
+        before = _cursor_condition(cursor)
+        heads = [
+            sa.select(
+                sa.select(events.c.event_id, events.c.happened_at, events.c.seq)
+                .where(events.c.tenant == self._tenant, events.c.item_index == 0, branch, before)
+                .order_by(events.c.happened_at.desc(), events.c.seq.desc())
+                .limit(limit + 1)
+                .subquery()
+            )
+            for branch in self._branches(Subject(user_id=user_id))
+        ]
+        newest = (
+            sa.union_all(*heads)
+            .order_by(sa.literal_column("happened_at").desc(), sa.literal_column("seq").desc())
+            .limit(limit + 1)
+        )
+
+        async def work(connection: AsyncConnection) -> tuple[Sequence[sa.Row[Any]], Sequence[sa.Row[Any]]]:
+            found = (await connection.execute(newest)).all()
+            lines = (
+                sa.select(events)
+                .where(
+                    events.c.tenant == self._tenant,
+                    events.c.event_id.in_([row.event_id for row in found[:limit]]),
+                )
+                .order_by(events.c.event_id, events.c.item_index)
+            )
+            return found, (await connection.execute(lines)).all()
+
+        found, lines = await self._database.read(work)
+        by_id: dict[str, list[sa.Row[Any]]] = {}
+        for line in lines:
+            by_id.setdefault(line.event_id, []).append(line)
+        rows = tuple(stored_event(by_id[row.event_id]) for row in found[:limit])
+        return Page(rows, _cursor_after(rows) if len(found) > limit else None)
+
+    async def count_since(self, seq: int) -> tuple[int, int]:
+        """How many event lines came after `seq`, and the highest seq there is."""
+        mine = events.c.tenant == self._tenant
+        count = sa.select(sa.func.count()).where(mine, events.c.seq > seq)
+        highest = sa.select(events.c.seq).where(mine).order_by(events.c.seq.desc()).limit(1)
+
+        async def work(connection: AsyncConnection) -> tuple[int, int]:
+            after = (await connection.execute(count)).scalar_one()
+            return int(after), int((await connection.execute(highest)).scalar_one_or_none() or 0)
+
+        return await self._database.read(work, deadline_s=LONG_READ_S)
+
+    async def daily_counts(self, since: datetime) -> list[tuple[str, str, str, int]]:
+        """``(item_id, event name, UTC day YYYY-MM-DD, distinct people)`` of events after `since`."""
+        day = (
+            sa.func.substr(events.c.happened_at, 1, 10)
+            if self._database.is_sqlite
+            else sa.func.to_char(events.c.happened_at, "YYYY-MM-DD")
+        )
+        alias = sa.and_(
+            user_aliases.c.tenant == events.c.tenant, user_aliases.c.anonymous_id == events.c.anonymous_id
+        )
+        statement = (
+            sa.select(
+                events.c.item_id,
+                events.c.name,
+                day.label("day"),
+                sa.func.count(sa.distinct(person())).label("people"),
+            )
+            .select_from(events.outerjoin(user_aliases, alias))
+            .where(
+                events.c.tenant == self._tenant, events.c.item_id.is_not(None), events.c.happened_at > since
+            )
+            .group_by(events.c.item_id, events.c.name, sa.literal_column("day"))
+            .order_by(events.c.item_id, events.c.name, sa.literal_column("day"))
+        )
+
+        async def work(connection: AsyncConnection) -> Sequence[sa.Row[Any]]:
+            return (await connection.execute(statement)).all()
+
+        rows = await self._database.read(work, deadline_s=LONG_READ_S)
+        return [(row.item_id, row.name, row.day, int(row.people)) for row in rows]
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class _Group:
+    """A group of events: which stands first under its id, and what became of each."""
+
+    events: Sequence[Event]
+    first: dict[str, Event]
+
+    def __init__(self, events: Sequence[Event]) -> None:
+        first: dict[str, Event] = {}
+        for event in events:
+            first.setdefault(event.event_id, event)
+        object.__setattr__(self, "events", events)
+        object.__setattr__(self, "first", first)
+
+    def of(self, event_ids: Iterable[str]) -> list[Event]:
+        return [self.first[event_id] for event_id in event_ids]
+
+    def unknown(self, known: set[str]) -> tuple[tuple[int, int], ...]:
+        return tuple(
+            (place, line_place)
+            for place, event in enumerate(self.events)
+            for line_place, line in enumerate(event.items)
+            if line.item_id not in known
+        )
+
+    def statuses(
+        self, fresh: set[str], refused: set[str] | frozenset[str] = frozenset()
+    ) -> tuple[EventStatus, ...]:
+        left = set(fresh)
+        answer = []
+        for event in self.events:
+            if event.event_id in refused:
+                answer.append(EventStatus.REJECTED)
+            elif event.event_id in left:
+                left.discard(event.event_id)
+                answer.append(EventStatus.ACCEPTED)
+            else:
+                answer.append(EventStatus.DUPLICATE)
+        return tuple(answer)
+
+
+def _cursor_condition(cursor: str | None) -> sa.ColumnElement[bool]:
+    if cursor is None:
+        return sa.true()
+    moment, seq = decode_cursor(cursor, str, int)
+    return sa.tuple_(events.c.happened_at, events.c.seq) < sa.tuple_(
+        sa.bindparam(None, decode_moment(moment), type_=events.c.happened_at.type),
+        sa.bindparam(None, seq, type_=events.c.seq.type),
+    )
+
+
+def _cursor_after(rows: Sequence[StoredEvent]) -> str:
+    last = rows[-1]
+    return encode_cursor(last.event.happened_at.isoformat(), last.seq)

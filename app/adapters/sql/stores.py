@@ -1,0 +1,28 @@
+"""Every store of one tenant over one database."""
+
+from __future__ import annotations
+
+from app.adapters.sql.audit import SqlAuditLog
+from app.adapters.sql.engine import Database
+from app.adapters.sql.event_log import SqlEventLog
+from app.adapters.sql.events import SqlEventStore
+from app.adapters.sql.items import SqlItemStore
+from app.adapters.sql.jobs import SqlJobStore
+from app.adapters.sql.keys import SqlKeyStore
+from app.adapters.sql.users import SqlUserStore
+from app.adapters.sql.versions import SqlModelVersionStore
+from app.domain.ports import Clock, Stores
+
+
+def sql_stores(database: Database, *, tenant: str, clock: Clock) -> Stores:
+    """The tenant's stores. The caller closes the database."""
+    return Stores(
+        events=SqlEventStore(database, tenant=tenant, clock=clock),
+        event_log=SqlEventLog(database.url, tenant=tenant),
+        items=SqlItemStore(database, tenant=tenant, clock=clock),
+        users=SqlUserStore(database, tenant=tenant, clock=clock),
+        keys=SqlKeyStore(database, tenant=tenant),
+        jobs=SqlJobStore(database, tenant=tenant, clock=clock),
+        versions=SqlModelVersionStore(database, tenant=tenant, clock=clock),
+        audit=SqlAuditLog(database, tenant=tenant, clock=clock),
+    )

@@ -1,0 +1,187 @@
+"""The registry of model versions in SQL: the place that says which one is live."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.adapters.sql import counters
+from app.adapters.sql.engine import Database
+from app.adapters.sql.tables import model_versions
+from app.domain.cursors import decode_cursor, decode_moment, encode_cursor
+from app.domain.errors import ConflictError, NotFoundError
+from app.domain.ports import Clock
+from app.domain.types import ModelVersion, Page, VersionState
+
+_FIELDS = tuple(field.name for field in dataclasses.fields(ModelVersion))
+
+
+class SqlModelVersionStore:
+    """One tenant's versions. `activation` numbers the activations; a unique index lets one be live."""
+
+    def __init__(self, database: Database, *, tenant: str, clock: Clock) -> None:
+        self._database = database
+        self._tenant = tenant
+        self._clock = clock
+        self._mine = model_versions.c.tenant == tenant
+
+    async def add(self, version: ModelVersion) -> None:
+        """Record a published version. Raises `ConflictError` where it is recorded already."""
+        values = {name: getattr(version, name) for name in _FIELDS}
+        values |= {
+            "tenant": self._tenant,
+            "state": str(version.state),
+            "activation": 0,
+            "created_at": version.created_at or self._clock.now(),
+        }
+
+        async def work(connection: AsyncConnection) -> None:
+            insert = counters.insert_into(connection, model_versions).values(**values)
+            made = await connection.execute(
+                insert.on_conflict_do_nothing(
+                    index_elements=[model_versions.c.tenant, model_versions.c.version]
+                ).returning(model_versions.c.version)
+            )
+            if made.first() is None:
+                raise ConflictError("This version is recorded already.")
+
+        await self._database.write(work)
+
+    async def get(self, version: str) -> ModelVersion:
+        """Raises `NotFoundError`."""
+
+        async def work(connection: AsyncConnection) -> ModelVersion:
+            return await self._one(connection, version)
+
+        return await self._database.read(work)
+
+    async def page(self, *, limit: int, cursor: str | None) -> Page[ModelVersion]:
+        """Newest first."""
+        key = (model_versions.c.created_at, model_versions.c.version)
+        statement = (
+            sa.select(model_versions)
+            .where(self._mine)
+            .order_by(*(column.desc() for column in key))
+            .limit(limit + 1)
+        )
+        if cursor is not None:
+            moment, version = decode_cursor(cursor, str, str)
+            statement = statement.where(
+                sa.tuple_(*key)
+                < sa.tuple_(
+                    sa.bindparam(None, decode_moment(moment), type_=key[0].type),
+                    sa.bindparam(None, version, type_=key[1].type),
+                )
+            )
+
+        async def work(connection: AsyncConnection) -> list[ModelVersion]:
+            return [_version(row) for row in await connection.execute(statement)]
+
+        rows = await self._database.read(work)
+        return Page(tuple(rows[:limit]), _cursor(rows[limit - 1]) if len(rows) > limit else None)
+
+    async def live(self) -> ModelVersion | None:
+        """The live one."""
+        return await self._first(
+            sa.select(model_versions).where(self._mine, model_versions.c.state == str(VersionState.LIVE))
+        )
+
+    async def activate(self, version: str, *, by: str) -> ModelVersion:
+        """Make it live and retire the one that was. Raises `NotFoundError`."""
+        was_live = sa.and_(
+            self._mine,
+            model_versions.c.state == str(VersionState.LIVE),
+            model_versions.c.version != version,
+        )
+
+        async def work(connection: AsyncConnection) -> ModelVersion:
+            found = await self._one(connection, version)
+            # Whoever holds the counter is the only one to change what is live.
+            activation = await counters.take(connection, self._tenant, counters.ACTIVATION)
+            found = await self._one(connection, version)
+            if found.state is VersionState.LIVE:
+                return found
+            await connection.execute(
+                sa.update(model_versions).where(was_live).values(state=str(VersionState.RETIRED))
+            )
+            await connection.execute(
+                sa.update(model_versions)
+                .where(self._mine, model_versions.c.version == version)
+                .values(
+                    state=str(VersionState.LIVE),
+                    reason=None,
+                    activated_at=self._clock.now(),
+                    activated_by=by,
+                    activation=activation,
+                )
+            )
+            return await self._one(connection, version)
+
+        return await self._database.write(work)
+
+    async def previous(self) -> ModelVersion | None:
+        """The version that was live before the live one; one refused since is passed over."""
+        return await self._first(
+            sa.select(model_versions)
+            .where(
+                self._mine,
+                model_versions.c.state == str(VersionState.RETIRED),
+                model_versions.c.activation > 0,
+            )
+            .order_by(model_versions.c.activation.desc())
+            .limit(1)
+        )
+
+    async def mark(self, version: str, state: VersionState, reason: str | None) -> None:
+        """Set the state of a version that is not live.
+
+        Raises:
+            NotFoundError: There is no such version.
+            ConflictError: It is live, or `state` would make it so.
+        """
+        if state is VersionState.LIVE:
+            raise ConflictError("A version becomes live by activation alone.")
+
+        async def work(connection: AsyncConnection) -> None:
+            changed = await connection.execute(
+                sa.update(model_versions)
+                .where(
+                    self._mine,
+                    model_versions.c.version == version,
+                    model_versions.c.state != str(VersionState.LIVE),
+                )
+                .values(state=str(state), reason=reason)
+            )
+            if changed.rowcount == 0:
+                await self._one(connection, version)
+                raise ConflictError("The live version cannot be marked; activate another first.")
+
+        await self._database.write(work)
+
+    async def _first(self, statement: sa.Select[Any]) -> ModelVersion | None:
+        async def work(connection: AsyncConnection) -> ModelVersion | None:
+            row = (await connection.execute(statement)).one_or_none()
+            return None if row is None else _version(row)
+
+        return await self._database.read(work)
+
+    async def _one(self, connection: AsyncConnection, version: str) -> ModelVersion:
+        found = await connection.execute(
+            sa.select(model_versions).where(self._mine, model_versions.c.version == version)
+        )
+        row = found.one_or_none()
+        if row is None:
+            raise NotFoundError("There is no such model version.")
+        return _version(row)
+
+
+def _version(row: sa.Row[Any]) -> ModelVersion:
+    values = {name: getattr(row, name) for name in _FIELDS}
+    return ModelVersion(**values | {"state": VersionState(row.state)})
+
+
+def _cursor(version: ModelVersion) -> str:
+    return encode_cursor(version.created_at.isoformat() if version.created_at else "", version.version)

@@ -1,0 +1,67 @@
+"""A person's data in the form that is handed to them: plain JSON values, times in RFC 3339."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from app.domain.types import JsonObject, StoredEvent, User
+
+
+def user_json(user: User) -> JsonObject:
+    """A user's own row."""
+    return {
+        "user_id": user.user_id,
+        "country": user.country,
+        "attributes": user.attributes,
+        "created_at": _moment(user.created_at),
+        "updated_at": _moment(user.updated_at),
+        "cold": user.cold,
+    }
+
+
+def event_json(stored: StoredEvent) -> JsonObject:
+    """An event in the form `POST /v1/events` takes it, with the time of its receipt.
+
+    Fields that the event did not have are left out.
+    """
+    event = stored.event
+    body: JsonObject = {
+        "event_id": event.event_id,
+        "event": event.name,
+        "user_id": event.user_id,
+        "anonymous_id": event.anonymous_id,
+        "session_id": event.session_id,
+        "timestamp": _moment(event.happened_at),
+        "received_at": _moment(event.received_at),
+        "items": [
+            _present(
+                {
+                    "item_id": line.item_id,
+                    "quantity": line.quantity,
+                    "price": _amount(line.price),
+                    "index": line.index,
+                }
+            )
+            for line in event.items
+        ],
+        "value": _amount(event.value),
+        "currency": event.currency,
+        "recommendation_id": event.recommendation_id,
+        "context": event.context or None,
+    }
+    return _present(body)
+
+
+def _present(values: JsonObject) -> JsonObject:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _moment(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _amount(amount: Decimal | None) -> float | int | None:
+    if amount is None:
+        return None
+    return int(amount) if amount == amount.to_integral_value() else float(amount)

@@ -1,0 +1,250 @@
+"""Private PostgreSQL and Redis servers for tests: own folder, free port, ended by their own process id.
+
+As root they drop to an unprivileged user, which PostgreSQL insists on. A missing binary fails the test and
+names the Debian package that brings it; it never skips.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+START_S = 30.0
+STOP_S = 15.0
+
+
+def free_port() -> int:
+    """A port nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _binary(name: str, *, package: str) -> str:
+    places = [os.environ.get("PATH", ""), *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin")))]
+    found = shutil.which(name, path=os.pathsep.join(places))
+    if found is None:
+        pytest.fail(f"{name} is missing: install the Debian package {package}.", pytrace=False)
+    return str(Path(found).resolve())
+
+
+def _unprivileged() -> str | None:
+    """The user to drop to, None where we are not root."""
+    if os.geteuid() != 0:
+        return None
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    return "postgres" if "postgres" in names else "nobody"
+
+
+class Server:
+    """A server process of our own.
+
+    Attributes:
+        folder: Holds its data and its log.
+        port: Where it listens, on 127.0.0.1.
+    """
+
+    name = "server"
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix=f"recserve-{self.name}-"))
+        self.port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._user = _unprivileged()
+        if self._user is not None:
+            shutil.chown(self.folder, self._user)
+
+    def command(self) -> list[str]:
+        """What to run."""
+        raise NotImplementedError
+
+    def ready(self) -> bool:
+        """Whether it answers."""
+        with socket.socket() as probe:
+            probe.settimeout(1.0)
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    @property
+    def pid(self) -> int:
+        """The server's own process id."""
+        assert self._process is not None, "the server is not running"
+        return self._process.pid
+
+    def start(self) -> None:
+        """Run it and wait until it answers."""
+        with (self.folder / "server.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                self.command(),
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                user=self._user,
+                extra_groups=[] if self._user else None,
+                start_new_session=True,
+            )
+        self._wait(self._answers, START_S, "did not start")
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """End it and wait until it is gone."""
+        if self._process is None:
+            return
+        self._process.send_signal(how)
+        try:
+            self._process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        self._process = None
+
+    def kill(self) -> None:
+        """SIGKILL to it and to its own children."""
+        self._signal_all(signal.SIGKILL)
+        assert self._process is not None
+        self._process.wait(STOP_S)
+        self._process = None
+
+    def pause(self) -> None:
+        """SIGSTOP to it and to its own children: sockets stay open, nothing answers."""
+        self._signal_all(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Undo `pause`."""
+        self._signal_all(signal.SIGCONT)
+
+    def close(self) -> None:
+        """Stop and remove its folder."""
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def run(self, command: list[str]) -> None:
+        """Run a tool as the server's user."""
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            check=False,
+            cwd=self.folder,
+            user=self._user,
+            extra_groups=[] if self._user else None,
+        )
+        assert done.returncode == 0, done.stderr.decode(errors="replace")
+
+    def _signal_all(self, how: signal.Signals) -> None:
+        for pid in (self.pid, *_children(self.pid)):
+            try:
+                os.kill(pid, how)
+            except ProcessLookupError:
+                continue
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        if self._process.poll() is not None:
+            log = (self.folder / "server.log").read_text(errors="replace")
+            pytest.fail(f"{self.name} ended at once:\n{log[-2000:]}")
+        return self.ready()
+
+    def _wait(self, condition: Callable[[], bool], limit_s: float, complaint: str) -> None:
+        deadline = time.monotonic() + limit_s
+        while not condition():
+            if time.monotonic() > deadline:
+                self.stop()
+                pytest.fail(f"{self.name} {complaint} within {limit_s} s")
+            time.sleep(0.02)
+
+
+def _children(pid: int) -> list[int]:
+    listing = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(child) for child in listing.read_text().split()] if listing.exists() else []
+
+
+class PostgresServer(Server):
+    """PostgreSQL with a user `recserve` who needs no password."""
+
+    name = "postgresql"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bin = Path(_binary("postgres", package="postgresql")).parent
+        self.run(
+            [
+                _binary("initdb", package="postgresql"),
+                "--pgdata=data",
+                "--username=recserve",
+                "--auth=trust",
+                "--encoding=UTF8",
+                "--locale=C.UTF-8",
+                "--no-sync",
+            ]
+        )
+
+    def command(self) -> list[str]:
+        """Without fsync: what is tested is killed, the machine is not."""
+        settings = {
+            "port": self.port,
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": self.folder,
+            "fsync": "off",
+            "max_connections": 100,
+            "shared_buffers": "64MB",
+        }
+        flags = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        return [str(self._bin / "postgres"), "-D", str(self.folder / "data"), *flags]
+
+    def ready(self) -> bool:
+        """Whether it takes connections."""
+        probe = [str(self._bin / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        return subprocess.run(probe, check=False).returncode == 0
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """The fast shutdown: clients are sent away."""
+        super().stop(how)
+
+    def url(self, database: str = "postgres") -> str:
+        """The address of a database."""
+        return f"postgresql://recserve@127.0.0.1:{self.port}/{database}"
+
+    def create_database(self, name: str, *, template: str = "template1") -> str:
+        """Copy a database nobody is connected to; returns the copy's address."""
+        self._psql(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
+        return self.url(name)
+
+    def drop_database(self, name: str) -> None:
+        """Remove one, whoever is connected."""
+        self._psql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    def _psql(self, statement: str) -> None:
+        self.run([str(self._bin / "psql"), "-qX", "-v", "ON_ERROR_STOP=1", "-d", self.url(), "-c", statement])
+
+
+class RedisServer(Server):
+    """Redis that keeps nothing on disk."""
+
+    name = "redis"
+
+    def command(self) -> list[str]:
+        """No snapshots, no log of commands."""
+        return [
+            _binary("redis-server", package="redis-server"),
+            "--port",
+            str(self.port),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+            "--dir",
+            str(self.folder),
+        ]
+
+    def url(self, database: int = 0) -> str:
+        """The address of a numbered database."""
+        return f"redis://127.0.0.1:{self.port}/{database}"

@@ -1,0 +1,360 @@
+"""Stamped lists in Redis, shared by every process.
+
+What a list depends on (a user, a session, the catalogue) has a stamp: a random value. A list is stored behind
+the stamps it was made under, and served only while they are still the ones. Changing a stamp is all it takes
+to make every older list of it unservable, those included that are still being computed.
+
+Nothing here raises: a cache that fails is a miss, logged once and counted. Three dangers have a guard each:
+
+- A stamp that could not be changed because Redis was away. Until it has been changed, this process serves no
+  cached list at all. When too many are waiting, the stamp `epoch`, which every list carries, is changed in
+  their place.
+- A Redis that comes back with older data (a restart from its file, a replica that took over). Its run and
+  replication ids are a part of each key, so lists of another life of the server are never seen.
+- Values that are not ours. The body stands behind stamps and a checksum; anything else is a miss and deleted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import random
+import re
+import secrets
+import zlib
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar, cast
+
+import structlog
+from redis.asyncio import Redis
+from redis.asyncio.connection import AbstractConnection, BlockingConnectionPool
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ReadOnlyError, RedisError
+
+from app.domain.breaker import Breaker
+from app.domain.ports import CacheRead
+from app.telemetry import Metrics, failure
+
+T = TypeVar("T")
+_log = structlog.get_logger(__name__)
+
+TIMEOUT_S = 0.05
+MAX_BODY_BYTES = 256 * 1024
+MAX_UNFLUSHED = 10_000
+STAMP_TTL_S = 24 * 3600
+EPOCH = "epoch"
+STAMP_BYTES = 9
+STAMP = re.compile(rb"[A-Za-z0-9_-]{12}")
+LIST = re.compile(rb"2\|[A-Za-z0-9_.-]+\|[0-9a-f]{8}\|")
+# KEYS: the stamps, then the list. ARGV: the stamps expected, one each; the value; its life in ms.
+_STORE = """
+for i = 1, #KEYS - 1 do
+  if redis.call('GET', KEYS[i]) ~= ARGV[i] then return 0 end
+end
+redis.call('SET', KEYS[#KEYS], ARGV[#KEYS], 'PX', ARGV[#KEYS + 1])
+return 1
+"""
+MISS = CacheRead(body=None, token=None)
+
+
+class _Elsewhere(Exception):  # noqa: N818  # not an error: the server is another one than the keys were made for
+    """The connection was made anew to another server, or to another life of it."""
+
+
+class RedisListCache:
+    """Lists in Redis behind the stamps of what they depend on.
+
+    Args:
+        url: `redis://…`.
+        tenant: Whose lists.
+        ttl_s: Seconds a list is kept at most; each up to a tenth less, so that they do not end together.
+        metrics: Counts what went wrong.
+        timeout_s: Seconds for one operation, connecting included.
+        flush_every_s: Seconds between attempts to change stamps that could not be changed.
+        max_unflushed: Such stamps remembered one by one; beyond it, all lists are given up.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        tenant: str,
+        ttl_s: float,
+        metrics: Metrics,
+        timeout_s: float = TIMEOUT_S,
+        flush_every_s: float = 0.2,
+        max_unflushed: int = MAX_UNFLUSHED,
+    ) -> None:
+        self._tenant = tenant
+        self._ttl_ms = max(1, int(ttl_s * 1000))
+        self._metrics = metrics
+        self._timeout_s = timeout_s
+        self._flush_every_s = flush_every_s
+        self._max_unflushed = max_unflushed
+        self._unflushed: set[str] = set()
+        self._being_flushed: set[str] = set()
+        self._flusher: asyncio.Task[None] | None = None
+        self._flushing = asyncio.Lock()
+        self._breaker = Breaker(failures=5, open_s=0.5)
+        self._server: str | None = None
+        self._redis = _client(url, timeout_s, self._on_connect)
+        self._store_script = self._redis.register_script(_STORE)
+        self._jitter = random.Random(secrets.randbits(64))  # noqa: S311  # spreads ends of life; no secret
+
+    async def read(self, subjects: Sequence[str], key: str) -> CacheRead:
+        """Stamps and body in one round trip; a second one only where a stamp is missing."""
+        # Who finds the flush under way does not wait for it: a stopped Redis would make a queue of them.
+        if self.unflushed and (self._flushing.locked() or not await self._flush()):
+            return MISS
+        found = await self._guarded("read", lambda: self._read(_stamped(subjects), key))
+        # A stamp may have failed to change while this was on its way.
+        return MISS if found is None or self.unflushed else found
+
+    async def store(self, subjects: Sequence[str], key: str, body: bytes, *, token: str) -> None:
+        """Keep the body if no stamp has changed since `token` was read."""
+        if self.unflushed or len(body) > MAX_BODY_BYTES:
+            return
+        await self._guarded("store", lambda: self._store(_stamped(subjects), key, body, token))
+
+    async def bump(self, subjects: Sequence[str]) -> None:
+        """Change the stamps; where that fails, remember it and serve nothing until it is done."""
+        if not subjects:
+            return
+        if not self.unflushed and await self._guarded("bump", lambda: self._bump(subjects)):
+            return
+        self._remember(subjects)
+        if self._flusher is None or self._flusher.done():
+            self._flusher = asyncio.create_task(self._keep_flushing(), name="list_cache.flush")
+
+    async def ping(self) -> bool:
+        """Whether it works now."""
+        return bool(await self._guarded("ping", self._ping))
+
+    async def close(self) -> None:
+        """End the connections. Lists of other processes that wait for a new stamp live to their end."""
+        if self._flusher is not None:
+            self._flusher.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._flusher
+        await self._redis.aclose()
+
+    @property
+    def unflushed(self) -> int:
+        """Stamps that wait to be changed."""
+        return len(self._unflushed) + len(self._being_flushed)
+
+    # --- Commands: each builds its keys for one server and finds out whether it spoke to that one ---
+
+    async def _read(self, subjects: Sequence[str], key: str) -> CacheRead:
+        server = await self._known_server()
+        stamps, place = self._keys(server, subjects), self._place(server, subjects, key)
+        *found, value = await self._mget([*stamps, place])
+        self._check(server)
+        token = _token_of(found)
+        if token is None:
+            return CacheRead(body=None, token=await self._new_stamps(server, stamps, found))
+        body = _body_of(value, token)
+        if body is None and value is not None:
+            await self._discard(server, place, value, token)
+        return CacheRead(body=body, token=token)
+
+    async def _mget(self, keys: Sequence[str]) -> list[bytes | None]:
+        return cast("list[bytes | None]", await self._redis.mget(keys))
+
+    async def _new_stamps(
+        self, server: str, keys: Sequence[str], values: Sequence[bytes | None]
+    ) -> str | None:
+        """Give a stamp to what has none. None where that did not work: nothing may be stored then."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for name, value in zip(keys, values, strict=True):
+            if value is None:
+                # Only if it is still missing: another process may have been first.
+                pipeline.set(name, _new_stamp(), ex=STAMP_TTL_S, nx=True)
+            elif not STAMP.fullmatch(value):
+                self._metrics.degraded.labels("list_cache", "garbage").inc()
+                pipeline.set(name, _new_stamp(), ex=STAMP_TTL_S)
+        pipeline.mget(keys)
+        stamps: list[bytes | None] = (await pipeline.execute())[-1]
+        self._check(server)
+        token = _token_of(stamps)
+        if token is None:
+            # What is still missing is there but is no text: neither read nor set if missing.
+            await self._redis.delete(*(name for name, stamp in zip(keys, stamps, strict=True) if not stamp))
+        return token
+
+    async def _discard(self, server: str, place: str, value: bytes, token: str) -> None:
+        """Delete what is garbage; a list under older stamps is left, for the next store to replace."""
+        if LIST.match(value) and not value.startswith(_head(token)):
+            return
+        self._metrics.degraded.labels("list_cache", "garbage").inc()
+        await self._redis.delete(place)
+        self._check(server)
+
+    async def _store(self, subjects: Sequence[str], key: str, body: bytes, token: str) -> bool:
+        server = await self._known_server()
+        stamps = token.split(".")
+        if len(stamps) != len(subjects):
+            return False
+        keys = [*self._keys(server, subjects), self._place(server, subjects, key)]
+        life = self._ttl_ms - self._jitter.randrange(self._ttl_ms // 10 + 1)
+        await self._store_script(keys=keys, args=[*stamps, _value_of(body, token), max(1, life)])
+        self._check(server)
+        return True
+
+    async def _bump(self, subjects: Sequence[str]) -> bool:
+        server = await self._known_server()
+        pipeline = self._redis.pipeline(transaction=False)
+        for name in self._keys(server, subjects):
+            pipeline.set(name, _new_stamp(), ex=STAMP_TTL_S)
+        await pipeline.execute()
+        self._check(server)
+        return True
+
+    async def _ping(self) -> bool:
+        return bool(await self._redis.ping())
+
+    # --- Stamps that could not be changed ---
+
+    def _remember(self, subjects: Sequence[str]) -> None:
+        self._metrics.degraded.labels("list_cache", "unflushed").inc()
+        if EPOCH in self._unflushed:
+            return
+        self._unflushed.update(subjects)
+        if len(self._unflushed) > self._max_unflushed:
+            _log.warning("list_cache.unflushed.overflowed", most=self._max_unflushed)
+            self._unflushed = {EPOCH}
+
+    async def _flush(self) -> bool:
+        """Change what waits. True where nothing waits any more."""
+        async with self._flushing:
+            # Moved, not copied: a stamp that fails to change again from here on must wait for its own turn.
+            self._being_flushed, self._unflushed = self._unflushed, set()
+            waiting = sorted(self._being_flushed)
+            done = not waiting or await self._guarded("flush", lambda: self._bump(waiting))
+            self._being_flushed = set()
+            if not done:
+                self._remember(waiting)
+            return not self._unflushed
+
+    async def _keep_flushing(self) -> None:
+        while True:
+            if await self._flush():
+                _log.info("list_cache.unflushed.flushed")
+                return
+            await asyncio.sleep(self._flush_every_s)
+
+    # --- The server ---
+
+    async def _on_connect(self, connection: AbstractConnection) -> None:
+        await connection.on_connect()
+        await connection.send_command("INFO")
+        self._server = _identity(await connection.read_response())
+
+    async def _known_server(self) -> str:
+        if self._server is None:
+            await self._redis.ping()
+        if self._server is None:
+            raise _Elsewhere
+        return self._server
+
+    def _check(self, server: str) -> None:
+        if self._server != server:
+            raise _Elsewhere
+
+    async def _guarded(self, what: str, call: Callable[[], Awaitable[T]]) -> T | None:
+        """The call's answer, or None where it failed in any of the ways a cache may."""
+        if not self._breaker.allows():
+            return None
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                answer = await self._twice(call)
+        except (RedisError, OSError, TimeoutError, _Elsewhere) as error:
+            self._metrics.degraded.labels("list_cache", type(error).__name__).inc()
+            if isinstance(error, ReadOnlyError):
+                # It became a replica under an open connection: what it will be next must be asked anew.
+                await self._redis.connection_pool.disconnect(inuse_connections=False)
+            if self._breaker.failed():
+                _log.warning("list_cache.breaker.opened", operation=what, **failure(error))
+            return None
+        if self._breaker.is_open:
+            _log.info("list_cache.breaker.closed")
+        self._breaker.succeeded()
+        return answer
+
+    async def _twice(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Once more where the server turned out to be another one: the keys are made for it then."""
+        try:
+            return await call()
+        except _Elsewhere:
+            return await call()
+
+    def _keys(self, server: str, subjects: Sequence[str]) -> list[str]:
+        return [f"recserve:{server}:s:{self._digest(subject)}" for subject in subjects]
+
+    def _place(self, server: str, subjects: Sequence[str], key: str) -> str:
+        return f"recserve:{server}:l:{self._digest(*subjects, key)}"
+
+    def _digest(self, *parts: str) -> str:
+        """Ids never stand in keys; lengths keep two lists of parts from reading alike."""
+        framed = b"".join(
+            len(raw).to_bytes(4, "big") + raw for raw in map(str.encode, (self._tenant, *parts))
+        )
+        return hashlib.blake2b(framed, digest_size=16).hexdigest()
+
+
+def _client(url: str, timeout_s: float, on_connect: Callable[[AbstractConnection], Awaitable[None]]) -> Redis:
+    options: dict[str, Any] = {
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": timeout_s,
+        "retry": Retry(NoBackoff(), 0),
+        "retry_on_error": [],
+        "health_check_interval": 0,
+        "protocol": 2,
+        "driver_info": None,
+        "max_connections": 16,
+        "timeout": timeout_s,  # for a connection to come free
+        "redis_connect_func": on_connect,
+    }
+    return Redis(connection_pool=BlockingConnectionPool.from_url(url, **options))
+
+
+def _stamped(subjects: Sequence[str]) -> tuple[str, ...]:
+    return (*subjects, EPOCH)
+
+
+def _new_stamp() -> str:
+    return secrets.token_urlsafe(STAMP_BYTES)
+
+
+def _token_of(stamps: Sequence[bytes | None]) -> str | None:
+    """The stamps as one text, or None where one is missing or is none."""
+    if not all(stamp is not None and STAMP.fullmatch(stamp) for stamp in stamps):
+        return None
+    return b".".join(stamp for stamp in stamps if stamp is not None).decode("ascii")
+
+
+def _head(token: str) -> bytes:
+    return f"2|{token}|".encode()
+
+
+def _value_of(body: bytes, token: str) -> bytes:
+    return _head(token) + b"%08x|" % zlib.crc32(body) + body
+
+
+def _body_of(value: bytes | None, token: str) -> bytes | None:
+    """The body, if it stands whole behind these stamps."""
+    head = _head(token)
+    if value is None or not value.startswith(head) or len(value) > MAX_BODY_BYTES + len(head) + 9:
+        return None
+    checksum, body = value[len(head) : len(head) + 9], value[len(head) + 9 :]
+    return body if checksum == b"%08x|" % zlib.crc32(body) else None
+
+
+def _identity(info: object) -> str:
+    """The server's life: its run and, for the sake of replicas that take over, its replication."""
+    text = info.decode("ascii", "replace") if isinstance(info, bytes) else str(info)
+    lines = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+    life = f"{lines.get('run_id', '')}/{lines.get('master_replid', '')}/{lines.get('role', '')}"
+    return hashlib.blake2b(life.encode(), digest_size=6).hexdigest()

@@ -219,9 +219,14 @@ def truth(cell: object, name: str) -> bool | None:
 
 
 def words(cell: object, name: str) -> tuple[str, ...]:
-    """Several strings: a list, or one string with ``|`` or ``;`` between them."""
+    """Several strings: a list, the JSON text of one, or one string with ``|`` or ``;`` between them."""
     if cell is None:
         return ()
+    if isinstance(cell, str) and cell.startswith("["):
+        try:
+            cell = json.loads(cell)
+        except (ValueError, RecursionError) as error:
+            raise CellError(f"{name} is not a JSON list") from error
     parts = cell if isinstance(cell, list | tuple) else str(cell).replace(";", "|").split("|")
     found = (text(part, name) for part in parts)
     return tuple(dict.fromkeys(part.strip() for part in found if part is not None and part.strip()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TypeVar
 
 from app.datasets.records import Record
@@ -41,10 +41,8 @@ class Importer:
         self._cache = cache
         self._create_unknown = create_unknown
 
-    async def events(
-        self, records: Iterator[Record[Event]], tally: Tally, *, on_group: Callable[[], None]
-    ) -> None:
-        """Append all events; `on_group` is called after each committed group."""
+    async def events(self, records: Iterator[Record[Event]], tally: Tally) -> None:
+        """Append all events; the tally grows with each committed group."""
         group: list[Record[Event]] = []
         lines = 0
         for record in records:
@@ -52,32 +50,24 @@ class Importer:
             lines += max(1, len(record.value.items))
             if len(group) >= GROUP_RECORDS or lines >= GROUP_LINES:
                 await self._append(group, tally)
-                on_group()
                 group, lines = [], 0
         if group:
             await self._append(group, tally)
-            on_group()
 
-    async def items(
-        self, records: Iterator[Record[Item]], tally: Tally, *, on_group: Callable[[], None]
-    ) -> None:
+    async def items(self, records: Iterator[Record[Item]], tally: Tally) -> None:
         """Create or replace all items; of one id twice in a group the last counts."""
         for group in _grouped(records):
             latest = {record.value.item_id: record.value for record in group}
             await self._items.put(list(latest.values()))
             await self._cache.bump(["catalogue"])
             _count(tally, len(group), len(latest))
-            on_group()
 
-    async def users(
-        self, records: Iterator[Record[User]], tally: Tally, *, on_group: Callable[[], None]
-    ) -> None:
+    async def users(self, records: Iterator[Record[User]], tally: Tally) -> None:
         """Create or replace all users; of one id twice in a group the last counts."""
         for group in _grouped(records):
             latest = {record.value.user_id: record.value for record in group}
             await self._users.put_many(list(latest.values()))
             _count(tally, len(group), len(latest))
-            on_group()
 
     async def _append(self, group: list[Record[Event]], tally: Tally) -> None:
         appended = await self._events.append(

@@ -1,0 +1,103 @@
+"""How the commands speak: answers on stdout, everything else on stderr, mistakes without a traceback."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Coroutine, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from app.domain.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from app.settings import Settings
+
+T = TypeVar("T")
+
+OK, FAILED, MISUSED, STOPPED = 0, 1, 2, 130
+
+
+class FailedError(Exception):
+    """The command was understood and could not do it; `str(error)` is what is said."""
+
+
+def say(message: str = "") -> None:
+    """A line for the person, on stderr."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def answer(text: str) -> None:
+    """A line of the command's answer, on stdout."""
+    print(text, flush=True)
+
+
+def answer_json(value: object) -> None:
+    """The command's answer for a program."""
+    print(json.dumps(value, ensure_ascii=False, default=str), flush=True)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Rows in columns as wide as they need to be; numbers stand to the right."""
+    body = [[("" if cell is None else str(cell)) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(columns, *body, strict=True)]
+    for row in ([*columns], *body):
+        cells = [
+            cell.rjust(width) if _is_number(cell) else cell.ljust(width)
+            for cell, width in zip(row, widths, strict=True)
+        ]
+        answer("  ".join(cells).rstrip())
+
+
+def _is_number(cell: str) -> bool:
+    return cell.replace(".", "", 1).replace("-", "", 1).replace("%", "", 1).isdigit()
+
+
+def load_settings(**changes: Any) -> Settings:  # noqa: ANN401  # any setting's own type
+    """The settings from `RECSERVE_*`, with those of the command line over them.
+
+    Raises:
+        InvalidInputError: A value is not allowed; the message names the variable and the reason.
+    """
+    from pydantic import ValidationError
+    from pydantic_settings import SettingsError
+
+    from app.settings import Settings
+
+    given = {name: value for name, value in changes.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        problems = [
+            f"RECSERVE_{'.'.join(map(str, problem['loc'])).upper()}: {problem['msg']}"
+            for problem in error.errors(include_input=False, include_url=False)
+        ]
+        raise InvalidInputError("\n".join(problems)) from error
+    except SettingsError as error:
+        raise InvalidInputError(f"A RECSERVE_* setting is not the JSON it should be: {error}") from error
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's asynchronous part to its end."""
+    return asyncio.run(work)
+
+
+def progress_bar() -> Progress:
+    """A bar on stderr with what is done, what remains, and how long that takes; silent without a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[note]}"),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+    )

@@ -1,0 +1,157 @@
+"""`recserve export`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from app.cli.console import FailedError, answer_json, load_settings, run, say
+from app.domain.errors import InvalidInputError
+from app.domain.exports import event_json, item_json, user_json
+from app.domain.types import JsonObject
+
+if TYPE_CHECKING:
+    from app.bootstrap import Commands
+
+SLICE = 1_000
+Kind = Literal["events", "items", "users"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(export)
+
+
+def export(
+    kind: Annotated[Kind, typer.Argument(help="events, items or users.")],
+    file: Annotated[Path, typer.Argument(help="A .jsonl or .parquet file, or - for JSON lines on stdout.")],
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Answer in JSON.")] = False,
+) -> None:
+    """Write all events, items or users to a file that `recserve import` reads back.
+
+    JSON lines have the form of the HTTP interface; Parquet has a row for each product of an event.
+
+    \b
+    Examples:
+      recserve export events events.jsonl
+      recserve export items items.parquet
+      recserve export users - | wc -l
+    """
+    suffix = file.suffix.lower()
+    if str(file) != "-" and suffix not in {".jsonl", ".ndjson", ".parquet"}:
+        raise InvalidInputError(f"{file}: the name must end with .jsonl or .parquet.")
+    rows = run(_export(kind, file, parquet=suffix == ".parquet"))
+    if as_json and str(file) != "-":
+        answer_json({"kind": kind, "rows": rows, "file": str(file)})
+    else:
+        say(f"{rows:,} {kind} written to {'stdout' if str(file) == '-' else file}.")
+
+
+async def _export(kind: Kind, file: Path, *, parquet: bool) -> int:
+    from app.bootstrap import command_stores
+
+    async with command_stores(load_settings()) as stores:
+        if not parquet:
+            with _opened(file) as output:
+                return await _write_lines(output, _rows(stores, kind))
+        with tempfile.NamedTemporaryFile("w", suffix=".jsonl", encoding="utf-8") as lines:
+            rows = await _write_lines(lines, _flat(_rows(stores, kind), kind))
+            lines.flush()
+            _to_parquet(Path(lines.name), file, kind)
+            return rows
+
+
+async def _write_lines(output: IO[str], rows: AsyncIterator[JsonObject]) -> int:
+    count = 0
+    async for row in rows:
+        output.write(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n")
+        count += 1
+    return count
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[IO[str]]:
+    """The file under a name of its own until it is complete, so that a stop leaves no half file."""
+    if str(file) == "-":
+        yield sys.stdout
+        return
+    partial = file.with_name(file.name + ".partial")
+    try:
+        with partial.open("w", encoding="utf-8") as output:
+            yield output
+        partial.replace(file)
+    except OSError as error:
+        raise FailedError(f"{file} cannot be written: {error.strerror}.") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _rows(stores: Commands, kind: Kind) -> AsyncIterator[JsonObject]:
+    return {"events": _events, "items": _items, "users": _users}[kind](stores)
+
+
+async def _events(stores: Commands) -> AsyncIterator[JsonObject]:
+    after = 0
+    while found := await stores.dump.events(after=after, limit=SLICE):
+        for stored in found:
+            yield event_json(stored)
+        after = found[-1].seq
+
+
+async def _items(stores: Commands) -> AsyncIterator[JsonObject]:
+    for item in await stores.items.changed_since(-1):
+        if not item.deleted:
+            yield item_json(item)
+
+
+async def _users(stores: Commands) -> AsyncIterator[JsonObject]:
+    last = ""
+    while found := await stores.dump.users(after=last, limit=SLICE):
+        for user in found:
+            yield user_json(user)
+        last = found[-1].user_id
+
+
+async def _flat(rows: AsyncIterator[JsonObject], kind: Kind) -> AsyncIterator[JsonObject]:
+    """Parquet's rows: one for each line of an event; what is nested is JSON text."""
+    async for row in rows:
+        for line in (row.pop("items", None) or [{}]) if kind == "events" else [{}]:
+            flat = row | line
+            yield {
+                name: json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
+                for name, value in flat.items()
+            }
+
+
+def _to_parquet(lines: Path, file: Path, kind: Kind) -> None:
+    try:
+        import polars as pl
+    except ImportError as error:
+        raise InvalidInputError(
+            "Writing Parquet needs polars, which the group requirements/train.txt brings."
+        ) from error
+    from app.datasets.fields import FIELDS
+
+    numbers = {"quantity": pl.Float64, "price": pl.Float64, "value": pl.Float64, "index": pl.Int64}
+    truths = {"in_stock": pl.Boolean, "hidden": pl.Boolean, "cold": pl.Boolean}
+    types = {name: numbers.get(name) or truths.get(name) or pl.String for name in FIELDS[kind]}
+    types.pop("items", None)
+    partial = file.with_name(file.name + ".partial")
+    try:
+        if lines.stat().st_size:
+            pl.scan_ndjson(lines, schema=types).sink_parquet(partial)
+        else:
+            pl.DataFrame(schema=types).write_parquet(partial)
+        partial.replace(file)
+    except OSError as error:
+        raise FailedError(f"{file} cannot be written: {error.strerror or error}.") from error
+    finally:
+        partial.unlink(missing_ok=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import fields
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, FastAPI
@@ -12,12 +13,22 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from app import __version__
-from app.api import routes_docs, routes_health, routes_items
+from app.api import (
+    routes_admin_jobs,
+    routes_admin_keys,
+    routes_admin_models,
+    routes_docs,
+    routes_events,
+    routes_health,
+    routes_items,
+    routes_users,
+)
 from app.api.context import AppState
 from app.api.drain import Drain
 from app.api.middleware import BodyLimit, Observe, PublicCors, StrictPath
 from app.api.openapi import describe, flat_routes, is_public
 from app.api.problems import on_http_error, on_recserve_error, on_validation_error
+from app.api.replays import Replays
 from app.api.settings import ApiSettings
 from app.domain.errors import RecserveError
 from app.telemetry import Metrics
@@ -28,7 +39,12 @@ if TYPE_CHECKING:
 # One line a module; a new area adds its own.
 ROUTERS: tuple[APIRouter, ...] = (
     routes_health.router,
+    routes_events.router,
     routes_items.router,
+    routes_users.router,
+    routes_admin_jobs.router,
+    routes_admin_models.router,
+    routes_admin_keys.router,
 )
 
 
@@ -38,6 +54,7 @@ def create_app(
     *,
     metrics: Metrics | None = None,
     drain: Drain | None = None,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> FastAPI:
     """The application over these use cases; it starts and stops them.
 
@@ -46,13 +63,21 @@ def create_app(
         settings: The HTTP layer's settings.
         metrics: Where to count; a new registry by default.
         drain: Thrown by the server when it is told to stop.
+        now: The clock that dates events.
     """
-    metrics, drain = metrics or Metrics(), drain or Drain()
+    state = AppState(
+        services=services,
+        settings=settings,
+        metrics=metrics or Metrics(),
+        drain=drain or Drain(),
+        replays=Replays(),
+        now=now,
+    )
     app = FastAPI(
         title="recserve",
         version=__version__,
         description="Recommendations that follow each shopper click by click.",
-        lifespan=_lifespan(services, settings, metrics=metrics, drain=drain),
+        lifespan=_lifespan(state),
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
@@ -76,13 +101,13 @@ def create_app(
         is_public=lambda path: any(regex.match(path) for regex in public),
     )
     app.add_middleware(StrictPath)
-    app.add_middleware(Observe, metrics=metrics, drain=drain)
+    app.add_middleware(Observe, metrics=state["metrics"], drain=state["drain"])
     return app
 
 
-def _lifespan(
-    services: Services, settings: ApiSettings, *, metrics: Metrics, drain: Drain
-) -> Callable[[FastAPI], Any]:
+def _lifespan(state: AppState) -> Callable[[FastAPI], AbstractAsyncContextManager[AppState]]:
+    services = state["services"]
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[AppState]:
         async with AsyncExitStack() as running:
@@ -91,7 +116,7 @@ def _lifespan(
                 if hasattr(service, "start"):
                     await service.start()
                     running.push_async_callback(service.stop)
-            yield {"services": services, "settings": settings, "metrics": metrics, "drain": drain}
+            yield state
 
     return lifespan
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import jwt
 import structlog
@@ -22,6 +22,9 @@ from app.api.settings import ApiSettings
 from app.api.values import check_id
 from app.domain.errors import ForbiddenError, UnauthorizedError
 from app.domain.types import ApiKey, KeyKind
+
+if TYPE_CHECKING:
+    from app.services.container import Services
 
 MAX_TOKEN_LIFE_S = 24 * 3600
 PUB_SCOPES = frozenset({"recommend", "events:write"})
@@ -88,15 +91,21 @@ class Requirement:
         user_token: UserToken = None,
     ) -> Caller:
         """The caller. Raises `UnauthorizedError` or `ForbiddenError`."""
-        if credentials is None:
-            raise UnauthorizedError("Send a key: Authorization: Bearer rk_…")
-        key = await services.keys.authenticate(credentials.credentials)
+        key = await authenticate(services, credentials)
         return admit(key, self.scope, request=request, settings=settings, user_token=user_token)
 
 
 def Needs(scope: str) -> object:  # noqa: N802  # reads as FastAPI's own Depends, Query, Header
     """A dependency on a caller whose key has this scope."""
     return Depends(Requirement(scope))
+
+
+async def authenticate(services: Services, credentials: HTTPAuthorizationCredentials | None) -> ApiKey:
+    """The key that a request came with. Raises `UnauthorizedError`."""
+    if credentials is None:
+        raise UnauthorizedError("Send a key: Authorization: Bearer rk_…")
+    key: ApiKey = await services.keys.authenticate(credentials.credentials)
+    return key
 
 
 def admit(
@@ -129,11 +138,11 @@ def user_of_token(token: str | None, *, settings: ApiSettings) -> str | None:
             audience=settings.user_token_audience,
             options={"require": ["sub", "exp", "aud"]},
         )
-        subject = check_id(claims["sub"])
-    except (jwt.InvalidTokenError, ValueError, TypeError) as error:
+        subject, expires = check_id(claims["sub"]), float(claims["exp"])
+    except (jwt.InvalidTokenError, ValueError, TypeError, OverflowError) as error:
         _log.info("auth.user_token.refused", reason=type(error).__name__)
         return None
-    if not subject or claims["exp"] > time.time() + MAX_TOKEN_LIFE_S:
+    if not subject or expires > time.time() + MAX_TOKEN_LIFE_S:
         _log.info("auth.user_token.refused", reason="lives too long")
         return None
     return subject

@@ -109,15 +109,18 @@ async def read_raw(request: Request, *, timeout_s: float) -> bytes:
         raise InvalidInputError("The request's body was cut off.") from None
 
 
-def check_media_type(request: Request, allowed: tuple[str, ...]) -> str:
-    """The body's media type.
+def media_type_of(request: Request) -> str:
+    """The body's media type without its parameters; empty where none is given."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def check_media_type(request: Request, allowed: tuple[str, ...]) -> None:
+    """Refuse a body that is not of an allowed media type in UTF-8.
 
     Raises:
-        UnsupportedMediaError: It is none of the allowed ones, or not in UTF-8.
+        UnsupportedMediaError: It is of another type or in another encoding.
     """
-    media_type, _, parameters = request.headers.get("content-type", "").partition(";")
-    media_type = media_type.strip().lower()
+    parameters = request.headers.get("content-type", "").partition(";")[2]
     charset = parameters.strip().lower().removeprefix("charset=").strip('"')
-    if media_type not in allowed or charset not in {"", "utf-8", "utf8"}:
+    if media_type_of(request) not in allowed or charset not in {"", "utf-8", "utf8"}:
         raise UnsupportedMediaError(f"Send Content-Type: {' or '.join(allowed)}, in UTF-8.")
-    return media_type

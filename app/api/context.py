@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Callable
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, TypedDict, cast
 
 from fastapi import Depends
@@ -11,6 +13,7 @@ from starlette.requests import Request
 from starlette.types import Scope
 
 from app.api.drain import Drain
+from app.api.replays import Replays
 from app.api.settings import ApiSettings
 from app.telemetry import Metrics
 
@@ -29,6 +32,8 @@ class AppState(TypedDict):
     settings: ApiSettings
     metrics: Metrics
     drain: Drain
+    replays: Replays
+    now: Callable[[], datetime]
 
 
 def begin_request(scope: Scope, given: str | None) -> str:
@@ -59,6 +64,12 @@ async def metrics_of(request: Request) -> Metrics:
     return cast("Metrics", request.state.metrics)
 
 
+async def now_of(request: Request) -> datetime:
+    """The time at which the request is handled, UTC; one time for all of its events."""
+    clock: Callable[[], datetime] = request.state.now
+    return clock()
+
+
 async def drain_of(request: Request) -> Drain:
     """Whether the process is on its way out."""
     return cast("Drain", request.state.drain)
@@ -72,3 +83,4 @@ else:
 SettingsDep = Annotated[ApiSettings, Depends(settings_of)]
 MetricsDep = Annotated[Metrics, Depends(metrics_of)]
 DrainDep = Annotated[Drain, Depends(drain_of)]
+NowDep = Annotated[datetime, Depends(now_of)]

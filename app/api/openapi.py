@@ -12,7 +12,8 @@ from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 
 from app.api.auth import PUB_SCOPES, Requirement
-from app.api.bodies import BatchReader, BodyReader
+from app.api.bodies import JSON, BatchReader, BodyReader
+from app.api.idempotency import HEADER, IdempotentRoute
 from app.api.problems import MEDIA_TYPE
 
 T = TypeVar("T")
@@ -40,6 +41,13 @@ _PROBLEM_SCHEMA: _JSON = {
             },
         },
     },
+}
+_IDEMPOTENCY_PARAMETER: _JSON = {
+    "name": HEADER,
+    "in": "header",
+    "required": False,
+    "description": "The same key again is answered again, not done again (in this process, for an hour).",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$"},
 }
 # status -> (slug, title, detail)
 _PROBLEMS: dict[int, tuple[str, str, str]] = {
@@ -120,8 +128,10 @@ def _complete(operation: _JSON, route: APIRoute) -> None:
         schema = {"$ref": _REF.format(model=reader.model.__name__)}
         operation["requestBody"] = {
             "required": not reader.optional,
-            "content": {media_type: {"schema": schema} for media_type in reader.media_types},
+            "content": {JSON: {"schema": schema}},
         }
+    if isinstance(route, IdempotentRoute) and "POST" in (route.methods or ()):
+        operation.setdefault("parameters", []).append(_IDEMPOTENCY_PARAMETER)
     responses = operation["responses"]
     for status in sorted(_statuses(route, has_body=reader is not None)):
         responses[str(status)] = {"$ref": f"#/components/responses/{status}"}

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends
 from fastapi.dependencies.models import Dependant
 from starlette.requests import Request
 
+from app.api.idempotency import IdempotentRoute
 from app.api.strict_json import MAX_FAULTS, pointer
 from app.domain.errors import FieldError, InvalidInputError
 
@@ -32,6 +33,16 @@ async def only_known_parameters(request: Request) -> None:
 def router(*, tag: str) -> APIRouter:
     """A router of the API: `/v1`, one tag, strict query strings."""
     return APIRouter(prefix="/v1", tags=[tag], dependencies=[Depends(only_known_parameters)])
+
+
+def admin_router() -> APIRouter:
+    """A router of the administration: as `router`, and each `POST` honours `Idempotency-Key`."""
+    return APIRouter(
+        prefix="/v1",
+        tags=["admin"],
+        route_class=IdempotentRoute,
+        dependencies=[Depends(only_known_parameters)],
+    )
 
 
 def _query_names(dependant: Dependant) -> set[str]:

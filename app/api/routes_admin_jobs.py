@@ -13,13 +13,13 @@ from starlette.responses import StreamingResponse
 from app.api.auth import Caller, Needs
 from app.api.bodies import OptionalBody
 from app.api.context import ServicesDep
-from app.api.queries import router as new_router
+from app.api.queries import admin_router
 from app.api.schemas_retraining import JobAnswer, JobPage, RetrainAnswer, RetrainBody
 from app.api.values import Cursor, Limit, Line
 from app.services.jobs import ENDED, Jobs
 
 EVENT_STREAM = "text/event-stream"
-router = new_router(tag="admin")
+router = admin_router()
 
 Admin = Annotated[Caller, Needs("admin")]
 JobId = Annotated[Line, Path(description="A job's id.")]

@@ -8,11 +8,11 @@ from fastapi import Path
 
 from app.api.auth import Caller, Needs
 from app.api.context import ServicesDep
-from app.api.queries import router as new_router
+from app.api.queries import admin_router
 from app.api.schemas_retraining import VersionAnswer, VersionPage
 from app.api.values import Cursor, Limit, Line
 
-router = new_router(tag="admin")
+router = admin_router()
 
 Admin = Annotated[Caller, Needs("admin")]
 VersionName = Annotated[Line, Path(description="A version's name.")]

@@ -24,6 +24,7 @@ from app.domain.types import JsonObject
 MAX_ID_BYTES = 128
 MAX_FREE_KEYS = 64
 MAX_FREE_STRING = 1024
+MAX_FREE_BYTES = 32 * 1024
 MAX_MONEY = Decimal("99999999999.9999")
 # The path middleware writes this for an encoded slash, so that it does not part the path; no id may hold it.
 SLASH_IN_PATH = "\ufdd0"
@@ -110,7 +111,7 @@ def _money(value: object) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise ValueError("must be a number")  # noqa: TRY004  # pydantic turns ValueError into a field's fault
     amount = Decimal(str(value))
-    if not abs(amount) <= MAX_MONEY:
+    if not (amount.is_finite() and abs(amount) <= MAX_MONEY):
         raise ValueError(f"must be between -{MAX_MONEY} and {MAX_MONEY}")
     return amount.quantize(_MONEY_STEP, ROUND_HALF_EVEN)
 
@@ -128,22 +129,32 @@ def _web_address(value: str) -> str:
 
 
 def _free_object(value: JsonObject) -> JsonObject:
-    _check_free(value)
+    if _free_bytes(value) > MAX_FREE_BYTES:
+        raise ValueError(f"must not hold more than {MAX_FREE_BYTES} bytes of text")
     return value
 
 
-def _check_free(value: object) -> None:
-    if isinstance(value, str) and len(value.encode()) > MAX_FREE_STRING:
-        raise ValueError(f"must not hold texts longer than {MAX_FREE_STRING} bytes")
+def _free_bytes(value: object) -> int:
+    """How many bytes of text a free value holds, once each part of it is within its own bounds."""
+    if isinstance(value, str):
+        size = len(value.encode())
+        if size > MAX_FREE_STRING:
+            raise ValueError(f"must not hold texts longer than {MAX_FREE_STRING} bytes")
+        return size
+    if isinstance(value, list):
+        return len(value) + sum(map(_free_bytes, value))
     if isinstance(value, dict):
         if len(value) > MAX_FREE_KEYS:
             raise ValueError(f"must not hold objects of more than {MAX_FREE_KEYS} members")
-        for name in value:
-            if not 0 < len(name.encode()) <= MAX_ID_BYTES:
-                raise ValueError(f"must have member names of 1 to {MAX_ID_BYTES} bytes")
-    if isinstance(value, dict | list):
-        for part in value.values() if isinstance(value, dict) else value:
-            _check_free(part)
+        return sum(_name_bytes(name) + _free_bytes(part) for name, part in value.items())
+    return 1
+
+
+def _name_bytes(name: str) -> int:
+    size = len(name.encode())
+    if not 0 < size <= MAX_ID_BYTES:
+        raise ValueError(f"must have member names of 1 to {MAX_ID_BYTES} bytes")
+    return size
 
 
 Id = Annotated[

@@ -1,0 +1,121 @@
+"""Events: parsed one by one from the raw bytes, committed, then acknowledged."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.requests import Request
+
+from app.api.auth import Caller, Credentials, Requirement, UserToken, admit
+from app.api.batches import BatchOf, Entry
+from app.api.bodies import JSON, BatchBody, media_type_of, read_raw
+from app.api.context import MetricsDep, NowDep, ServicesDep, SettingsDep
+from app.api.queries import router as make_router
+from app.api.schemas_events import EventBody, EventResult, EventsAnswer, EventsBody
+from app.api.schemas_problem import FieldErrorAnswer
+from app.api.strict_json import read_strict
+from app.domain.errors import FieldError, ForbiddenError, InvalidInputError, UnauthorizedError
+from app.domain.types import EventStatus, KeyKind
+
+router = make_router(tag="events")
+
+TEXT = "text/plain"
+_BATCH = BatchOf("events", EventBody, "event_id")
+_BEACON_MEMBERS = frozenset({"key", "user_token"})
+_TOKEN_NEEDED = "with a pub key needs that user's token in X-User-Token"  # noqa: S105  # a message
+_NO_KEY = "Send a pub key: in the header, or in the body's `key` where a beacon cannot set headers."
+_UNKNOWN_ITEM = "names an item that is not in the catalogue"
+
+
+class BeaconRequirement(Requirement):
+    """Finds the key in the header or, where `navigator.sendBeacon` could set none, in the body."""
+
+    async def __call__(
+        self,
+        request: Request,
+        services: ServicesDep,
+        settings: SettingsDep,
+        credentials: Credentials,
+        user_token: UserToken = None,
+    ) -> Caller:
+        """The caller. Raises `UnauthorizedError` or `ForbiddenError`."""
+        if credentials is not None or media_type_of(request) != TEXT:
+            return await super().__call__(request, services, settings, credentials, user_token)
+        try:
+            document = read_strict(await read_raw(request, timeout_s=settings.body_timeout_s))
+        except InvalidInputError:
+            # nobody has shown a key yet, so nothing is said about the body
+            raise UnauthorizedError(_NO_KEY) from None
+        members = document if isinstance(document, dict) else {}
+        key, token = members.get("key"), members.get("user_token")
+        if not isinstance(key, str):
+            raise UnauthorizedError(_NO_KEY)
+        authenticated = await services.keys.authenticate(key)
+        if authenticated.kind is not KeyKind.PUB:
+            raise ForbiddenError("Only a pub key may travel in a body; revoke this one.")
+        proof = token if isinstance(token, str) else None
+        return admit(authenticated, self.scope, request=request, settings=settings, user_token=proof)
+
+
+@router.post(
+    "/events",
+    status_code=202,
+    response_model=EventsAnswer,
+    response_model_exclude_none=True,
+    summary="Send events",
+)
+async def send_events(
+    *,
+    request: Request,
+    caller: Annotated[Caller, Depends(BeaconRequirement("events:write"))],
+    document: Annotated[object, BatchBody(EventsBody, JSON, TEXT)],
+    services: ServicesDep,
+    metrics: MetricsDep,
+    now: NowDep,
+) -> EventsAnswer:
+    """202 means committed. Each event is accepted, a duplicate, or rejected with its reasons, on its own.
+
+    `navigator.sendBeacon` may send the same JSON as `text/plain` without headers: its `pub` key then is the
+    body's `key`, and the user's token the body's `user_token`. A timestamp more than five minutes ahead of
+    the service's clock is replaced by the time of receipt.
+    """
+    in_body = "authorization" not in request.headers
+    entries = _BATCH.split(document, extra=_BEACON_MEMBERS if in_body else frozenset())
+    judged = [_judge(entry, caller) for entry in entries]
+    good = [entry.model for entry in judged if entry.model is not None]
+    metrics.events_clamped.inc(sum(event.is_early(now) for event in good))
+    statuses = iter(await services.ingest.submit([event.to_event(now) for event in good]) if good else ())
+    results = [
+        _result(entry, EventStatus.REJECTED if entry.model is None else next(statuses)) for entry in judged
+    ]
+    counts = Counter(result.status for result in results)
+    for status, count in counts.items():
+        metrics.events.labels(status).inc(count)
+    return EventsAnswer(
+        accepted=counts["accepted"],
+        duplicates=counts["duplicate"],
+        rejected=counts["rejected"],
+        results=results,
+    )
+
+
+def _judge(entry: Entry[EventBody], caller: Caller) -> Entry[EventBody]:
+    """Reject an event that names a user whom the caller does not speak for."""
+    event = entry.model
+    if event is None or event.user_id is None or caller.speaks_for(event.user_id):
+        return entry
+    fault = FieldError(f"/events/{entry.index}/user_id", _TOKEN_NEEDED)
+    return Entry(entry.index, entry.given_id, None, (fault,))
+
+
+def _result(entry: Entry[EventBody], status: EventStatus) -> EventResult:
+    errors = list(entry.errors)
+    if status is EventStatus.REJECTED and not errors:
+        errors = [FieldError(f"/events/{entry.index}/items", _UNKNOWN_ITEM)]
+    return EventResult(
+        event_id=entry.given_id,
+        status=status.value,
+        errors=[FieldErrorAnswer.model_validate(error) for error in errors] or None,
+    )

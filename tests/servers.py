@@ -35,7 +35,9 @@ def _binary(name: str, *, package: str) -> str:
     found = shutil.which(name, path=os.pathsep.join(places))
     if found is None:
         pytest.fail(f"{name} is missing: install the Debian package {package}.", pytrace=False)
-    return str(Path(found).resolve())
+    resolved = Path(found).resolve()
+    # redis-server is one of several names of a file that asks by which it was called.
+    return str(resolved) if resolved.name == name else found
 
 
 def _unprivileged() -> str | None:

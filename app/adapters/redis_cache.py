@@ -138,7 +138,7 @@ class RedisListCache:
             self._flusher.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._flusher
-        await self._redis.aclose()
+        await self._redis.aclose(close_connection_pool=True)
 
     @property
     def unflushed(self) -> int:
@@ -248,9 +248,14 @@ class RedisListCache:
     # --- The server ---
 
     async def _on_connect(self, connection: AbstractConnection) -> None:
-        await connection.on_connect()
-        await connection.send_command("INFO")
-        self._server = _identity(await connection.read_response())
+        try:
+            await connection.on_connect()
+            await connection.send_command("INFO")
+            self._server = _identity(await connection.read_response())
+        except BaseException:
+            # Half greeted it would hand the answer to this to the next who asks something.
+            await connection.disconnect(nowait=True)
+            raise
 
     async def _known_server(self) -> str:
         if self._server is None:

@@ -28,7 +28,6 @@ async def take(connection: AsyncConnection, tenant: str, name: str) -> int:
     return int((await connection.execute(statement)).scalar_one())
 
 
-async def current(connection: AsyncConnection, tenant: str, name: str) -> int:
-    """The last number taken, 0 before the first."""
-    statement = sa.select(counters.c.value).where(counters.c.tenant == tenant, counters.c.name == name)
-    return int((await connection.execute(statement)).scalar_one_or_none() or 0)
+def current(tenant: str, name: str) -> sa.Select[int]:
+    """The statement that reads the last number taken; no row before the first."""
+    return sa.select(counters.c.value).where(counters.c.tenant == tenant, counters.c.name == name)

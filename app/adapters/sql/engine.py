@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -60,14 +60,31 @@ def async_url(url: str) -> sa.URL:
 
 
 def make_engine(url: str, *, deadline_s: float) -> AsyncEngine:
-    """An engine with the settings of its database; it connects at first use."""
+    """An engine for transactions, with the settings of its database; it connects at first use."""
     parsed = async_url(url)
     if parsed.get_backend_name() == "sqlite":
-        return _sqlite_engine(parsed, deadline_s=deadline_s)
+        engine = _sqlite_engine(parsed, deadline_s=deadline_s)
+        sa.event.listen(engine.sync_engine, "begin", _begin)
+        return engine
     return _postgresql_engine(parsed, deadline_s=deadline_s)
 
 
-def _sqlite_engine(url: sa.URL, *, deadline_s: float) -> AsyncEngine:
+def make_reader(url: str, *, deadline_s: float) -> AsyncEngine:
+    """An engine for single statements that only read: no round trips to begin and end a transaction."""
+    parsed = async_url(url)
+    options = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
+    if parsed.get_backend_name() == "sqlite":
+        return _sqlite_engine(parsed, deadline_s=deadline_s, **options)
+    return _postgresql_engine(parsed, deadline_s=deadline_s, **options)
+
+
+def _begin(connection: sa.Connection) -> None:
+    # A deferred transaction that reads and then writes fails at once when another writer was faster.
+    writes = connection.get_execution_options().get(_WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _sqlite_engine(url: sa.URL, *, deadline_s: float, **options: Any) -> AsyncEngine:  # noqa: ANN401  # create_engine's own
     # isolation_level None: the driver starts no transaction by itself, `_begin` does.
     engine = create_async_engine(
         url,
@@ -75,6 +92,7 @@ def _sqlite_engine(url: sa.URL, *, deadline_s: float) -> AsyncEngine:
         max_overflow=POOL_SIZE,
         pool_timeout=min(POOL_TIMEOUT_S, deadline_s),
         connect_args={"isolation_level": None},
+        **options,
     )
     busy_ms = int(min(deadline_s, 30.0) * 1000 * 2 / 3)
 
@@ -89,17 +107,11 @@ def _sqlite_engine(url: sa.URL, *, deadline_s: float) -> AsyncEngine:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
-    def begin(connection: sa.Connection) -> None:
-        # A deferred transaction that reads and then writes fails at once when another writer was faster.
-        writes = connection.get_execution_options().get(_WRITES, False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
     sa.event.listen(engine.sync_engine, "connect", connected)
-    sa.event.listen(engine.sync_engine, "begin", begin)
     return engine
 
 
-def _postgresql_engine(url: sa.URL, *, deadline_s: float) -> AsyncEngine:
+def _postgresql_engine(url: sa.URL, *, deadline_s: float, **options: Any) -> AsyncEngine:  # noqa: ANN401  # create_engine's own
     return create_async_engine(
         url,
         pool_size=POOL_SIZE,
@@ -114,6 +126,7 @@ def _postgresql_engine(url: sa.URL, *, deadline_s: float) -> AsyncEngine:
                 "timezone": "UTC",
             },
         },
+        **options,
     )
 
 
@@ -122,6 +135,15 @@ def make_private_file(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, PRIVATE_MODE))
     path.chmod(PRIVATE_MODE)
+
+
+async def _twice(attempt: Callable[[], Awaitable[T]]) -> T:
+    try:
+        return await attempt()
+    except sa.exc.DBAPIError as error:
+        if not lost_connection(error):
+            raise
+    return await attempt()
 
 
 class Database:
@@ -137,6 +159,7 @@ class Database:
 
     def __init__(self, url: str, *, deadline_s: float = 1.5) -> None:
         self.engine = make_engine(url, deadline_s=deadline_s)
+        self._reader = make_reader(url, deadline_s=deadline_s)
         self.url = url
         self.deadline_s = deadline_s
         self._abandoned: set[asyncio.Task[Any]] = set()
@@ -147,6 +170,26 @@ class Database:
     def is_sqlite(self) -> bool:
         """Whether the database is one file, with one writer at a time."""
         return self.engine.dialect.name == "sqlite"
+
+    async def fetch(
+        self,
+        statement: sa.Executable,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        deadline_s: float | None = None,
+    ) -> Sequence[sa.Row[Any]]:
+        """The rows of one statement that reads; tried again once on a connection that had died.
+
+        Raises:
+            StorageUnavailableError: No answer within the deadline, or the database is down.
+        """
+
+        async def work(connection: AsyncConnection) -> Sequence[sa.Row[Any]]:
+            return (await connection.execute(statement, parameters)).all()
+
+        if deadline_s is not None:
+            return await self.read(work, deadline_s=deadline_s)
+        return await self._within(self._fetch(work), None)
 
     async def read(self, work: Work[T], *, deadline_s: float | None = None) -> T:
         """Run `work` in a transaction that only reads; tried again once on a connection that had died.
@@ -168,7 +211,7 @@ class Database:
     async def ping(self) -> bool:
         """Whether the database answers."""
         try:
-            await self.read(lambda connection: connection.exec_driver_sql("SELECT 1"))
+            await self.fetch(sa.select(1))
         except StorageUnavailableError:
             return False
         return True
@@ -179,15 +222,18 @@ class Database:
             task.cancel()
         if self._abandoned:
             await asyncio.wait(self._abandoned, timeout=self.deadline_s)
+        await self._reader.dispose()
         await self.engine.dispose()
 
+    async def _fetch(self, work: Work[T]) -> T:
+        async def once() -> T:
+            async with self._connect(self._reader) as connection:
+                return await work(connection)
+
+        return await _twice(once)
+
     async def _read(self, work: Work[T], deadline_s: float | None) -> T:
-        try:
-            return await self._transaction(work, deadline_s, writes=False)
-        except sa.exc.DBAPIError as error:
-            if not lost_connection(error):
-                raise
-        return await self._transaction(work, deadline_s, writes=False)
+        return await _twice(lambda: self._transaction(work, deadline_s, writes=False))
 
     async def _write(self, work: Work[T], deadline_s: float | None) -> T:
         if self._writer is None:
@@ -196,18 +242,22 @@ class Database:
             return await self._transaction(work, deadline_s, writes=True)
 
     async def _transaction(self, work: Work[T], deadline_s: float | None, *, writes: bool) -> T:
-        async with self._connection(writes=writes) as connection, connection.begin():
-            if deadline_s is not None and not self.is_sqlite:
-                await connection.exec_driver_sql(f"SET LOCAL statement_timeout = {int(deadline_s * 1000)}")
-            return await work(connection)
+        async with self._connect(self.engine) as connection:
+            await connection.execution_options(**{_WRITES: writes})
+            async with connection.begin():
+                if deadline_s is not None and not self.is_sqlite:
+                    await connection.exec_driver_sql(
+                        f"SET LOCAL statement_timeout = {int(deadline_s * 1000)}"
+                    )
+                return await work(connection)
 
     @asynccontextmanager
-    async def _connection(self, *, writes: bool) -> AsyncIterator[AsyncConnection]:
+    async def _connect(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         if self.is_sqlite and not self._opened:
             make_private_file(Path(str(self.engine.url.database)))
             self._opened = True
-        async with self.engine.connect() as connection:
-            yield await connection.execution_options(**{_WRITES: writes})
+        async with engine.connect() as connection:
+            yield connection
 
     async def _within(self, work: Coroutine[Any, Any, T], deadline_s: float | None) -> T:
         task = asyncio.ensure_future(work)

@@ -14,7 +14,7 @@ from app.adapters.sql import counters
 from app.adapters.sql.engine import Database
 from app.adapters.sql.event_rows import Codec, rows_of, stored_event
 from app.adapters.sql.event_writing import EventWriting, PostgresqlWriting, SqliteWriting
-from app.adapters.sql.people import guests_of, person
+from app.adapters.sql.people import PERSON_IDS, newest_heads, newest_lines, person
 from app.adapters.sql.tables import events, user_aliases
 from app.domain.cursors import decode_cursor, decode_moment, encode_cursor
 from app.domain.ports import Appended, Clock
@@ -111,70 +111,29 @@ class SqlEventStore:
 
     async def history(self, subject: Subject, *, limit: int) -> list[Interaction]:
         """The newest `limit` item interactions of any of the subject's ids and aliases, oldest first."""
-        branches = self._branches(subject)
-        if not branches:
+        given = {kind: getattr(subject, kind) for kind in PERSON_IDS if getattr(subject, kind) is not None}
+        if not given:
             return []
-        newest = [
-            sa.select(
-                sa.select(
-                    events.c.seq,
-                    events.c.item_id,
-                    events.c.name,
-                    events.c.happened_at,
-                    events.c.quantity,
-                    events.c.value,
-                )
-                .where(events.c.tenant == self._tenant, events.c.item_id.is_not(None), branch)
-                .order_by(events.c.happened_at.desc(), events.c.seq.desc())
-                .limit(limit)
-                .subquery()
-            )
-            for branch in branches
-        ]
-        statement = newest[0] if len(newest) == 1 else sa.union_all(*newest)
-
-        async def work(connection: AsyncConnection) -> Sequence[sa.Row[Any]]:
-            return (await connection.execute(statement)).all()
-
-        rows = {row.seq: row for row in await self._database.read(work)}
+        found = await self._database.fetch(
+            newest_lines(tuple(given)), {"tenant": self._tenant, "lines": limit, **given}
+        )
+        rows = {row.seq: row for row in found}
         ordered = sorted(rows.values(), key=lambda row: (row.happened_at, row.seq))
         return [
             Interaction(row.item_id, row.name, row.happened_at, row.quantity, row.value)
             for row in ordered[-limit:]
         ]
 
-    def _branches(self, subject: Subject) -> list[sa.ColumnElement[bool]]:
-        branches: list[sa.ColumnElement[bool]] = []
-        if subject.user_id is not None:
-            branches.append(events.c.user_id == subject.user_id)
-            branches.append(guests_of(self._tenant, subject.user_id))
-        if subject.session_id is not None:
-            branches.append(events.c.session_id == subject.session_id)
-        if subject.anonymous_id is not None:
-            branches.append(events.c.anonymous_id == subject.anonymous_id)
-        return branches
-
     async def page(self, user_id: str, *, limit: int, cursor: str | None) -> Page[StoredEvent]:
         """A user's events and their merged guests', newest first."""
-        before = _cursor_condition(cursor)
-        heads = [
-            sa.select(
-                sa.select(events.c.event_id, events.c.happened_at, events.c.seq)
-                .where(events.c.tenant == self._tenant, events.c.item_index == 0, branch, before)
-                .order_by(events.c.happened_at.desc(), events.c.seq.desc())
-                .limit(limit + 1)
-                .subquery()
-            )
-            for branch in self._branches(Subject(user_id=user_id))
-        ]
-        newest = (
-            sa.union_all(*heads)
-            .order_by(sa.literal_column("happened_at").desc(), sa.literal_column("seq").desc())
-            .limit(limit + 1)
-        )
+        parameters: dict[str, Any] = {"tenant": self._tenant, "user_id": user_id, "lines": limit + 1}
+        if cursor is not None:
+            moment, seq = decode_cursor(cursor, str, int)
+            parameters |= {"before_moment": decode_moment(moment), "before_seq": seq}
+        newest = newest_heads(below_cursor=cursor is not None)
 
         async def work(connection: AsyncConnection) -> tuple[Sequence[sa.Row[Any]], Sequence[sa.Row[Any]]]:
-            found = (await connection.execute(newest)).all()
+            found = (await connection.execute(newest, parameters)).all()
             lines = (
                 sa.select(events)
                 .where(
@@ -229,10 +188,7 @@ class SqlEventStore:
             .order_by(events.c.item_id, events.c.name, sa.literal_column("day"))
         )
 
-        async def work(connection: AsyncConnection) -> Sequence[sa.Row[Any]]:
-            return (await connection.execute(statement)).all()
-
-        rows = await self._database.read(work, deadline_s=LONG_READ_S)
+        rows = await self._database.fetch(statement, deadline_s=LONG_READ_S)
         return [(row.item_id, row.name, row.day, int(row.people)) for row in rows]
 
 
@@ -275,16 +231,6 @@ class _Group:
             else:
                 answer.append(EventStatus.DUPLICATE)
         return tuple(answer)
-
-
-def _cursor_condition(cursor: str | None) -> sa.ColumnElement[bool]:
-    if cursor is None:
-        return sa.true()
-    moment, seq = decode_cursor(cursor, str, int)
-    return sa.tuple_(events.c.happened_at, events.c.seq) < sa.tuple_(
-        sa.bindparam(None, decode_moment(moment), type_=events.c.happened_at.type),
-        sa.bindparam(None, seq, type_=events.c.seq.type),
-    )
 
 
 def _cursor_after(rows: Sequence[StoredEvent]) -> str:

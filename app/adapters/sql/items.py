@@ -48,7 +48,7 @@ class SqlItemStore:
         statement = (
             sa.select(items).where(self._there, items.c.item_id.in_(item_ids)).order_by(items.c.item_id)
         )
-        return [_item(row) for row in await self._all(statement)]
+        return [_item(row) for row in await self._database.fetch(statement)]
 
     async def put(self, items: Sequence[Item]) -> int:
         """Create or replace; of two with one id the last counts. Returns the new revision."""
@@ -111,15 +111,14 @@ class SqlItemStore:
             statement = statement.where(find(items.c.search_text, folded(q)) > 0)
         if category is not None:
             statement = statement.where(self._in_category(category))
-        rows = [_item(row) for row in await self._all(statement)]
+        rows = [_item(row) for row in await self._database.fetch(statement)]
         more = len(rows) > limit
         return Page(tuple(rows[:limit]), encode_cursor(rows[limit - 1].item_id) if more else None)
 
     async def revision(self) -> int:
         """The catalogue's current revision."""
-        return await self._database.read(
-            lambda connection: counters.current(connection, self._tenant, counters.CATALOGUE)
-        )
+        rows = await self._database.fetch(counters.current(self._tenant, counters.CATALOGUE))
+        return int(rows[0].value) if rows else 0
 
     async def changed_since(self, revision: int) -> list[Item]:
         """Rows written after `revision`, deleted ones included, by revision."""
@@ -128,7 +127,7 @@ class SqlItemStore:
             .where(self._mine, items.c.revision > revision)
             .order_by(items.c.revision, items.c.item_id)
         )
-        return [_item(row) for row in await self._all(statement, deadline_s=LOAD_DEADLINE_S)]
+        return [_item(row) for row in await self._database.fetch(statement, deadline_s=LOAD_DEADLINE_S)]
 
     def _in_category(self, category: str) -> sa.ColumnElement[bool]:
         unpack = sa.func.json_each if self._database.is_sqlite else sa.func.json_array_elements_text
@@ -136,14 +135,6 @@ class SqlItemStore:
         if not self._database.is_sqlite:
             entries = entries.render_derived()
         return sa.exists().select_from(entries).where(entries.c.value == category)
-
-    async def _all(
-        self, statement: sa.Executable, *, deadline_s: float | None = None
-    ) -> Sequence[sa.Row[Any]]:
-        async def work(connection: AsyncConnection) -> Sequence[sa.Row[Any]]:
-            return (await connection.execute(statement)).all()
-
-        return await self._database.read(work, deadline_s=deadline_s)
 
     async def _upsert(self, connection: AsyncConnection, rows: list[dict[str, Any]]) -> None:
         insert = counters.insert_into(connection, items)

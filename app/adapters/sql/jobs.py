@@ -19,6 +19,7 @@ from app.domain.ports import Clock
 from app.domain.types import Job, JobState, JsonObject, Page
 
 LEASE_RAN_OUT = "The process that ran this job stopped without ending it."
+_NOT_FOUND = "There is no such job."
 _ACTIVE = (str(JobState.QUEUED), str(JobState.RUNNING))
 _ATTEMPTS = 5
 
@@ -68,11 +69,10 @@ class SqlJobStore:
 
     async def get(self, job_id: str) -> Job:
         """Raises `NotFoundError`."""
-
-        async def work(connection: AsyncConnection) -> Job:
-            return await self._one(connection, job_id)
-
-        return await self._database.read(work)
+        rows = await self._database.fetch(self._named(job_id))
+        if not rows:
+            raise NotFoundError(_NOT_FOUND)
+        return _job(rows[0])
 
     async def page(self, *, limit: int, cursor: str | None) -> Page[Job]:
         """Newest first."""
@@ -91,25 +91,21 @@ class SqlJobStore:
                     sa.bindparam(None, job_id, type_=jobs.c.job_id.type),
                 )
             )
-
-        async def work(connection: AsyncConnection) -> list[Job]:
-            return [_job(row) for row in await connection.execute(statement)]
-
-        rows = await self._database.read(work)
+        rows = [_job(row) for row in await self._database.fetch(statement)]
         return Page(tuple(rows[:limit]), _cursor(rows[limit - 1]) if len(rows) > limit else None)
 
     async def claim(self, *, lease_s: float) -> Job | None:
         """Take the queued job, if any, and mark it running."""
         queued = sa.select(jobs.c.job_id).where(self._mine, jobs.c.state == str(JobState.QUEUED))
-        waiting = await self._database.read(lambda connection: connection.scalar(queued))
-        if waiting is None:
+        waiting = await self._database.fetch(queued)
+        if not waiting:
             return None
 
         async def work(connection: AsyncConnection) -> Job | None:
             now = self._clock.now()
             taken = await connection.execute(
                 sa.update(jobs)
-                .where(self._mine, jobs.c.job_id == waiting, jobs.c.state == str(JobState.QUEUED))
+                .where(self._mine, jobs.c.job_id == waiting[0].job_id, jobs.c.state == str(JobState.QUEUED))
                 .values(
                     state=str(JobState.RUNNING), started_at=now, lease_until=now + timedelta(seconds=lease_s)
                 )
@@ -194,11 +190,13 @@ class SqlJobStore:
         )
 
     async def _one(self, connection: AsyncConnection, job_id: str) -> Job:
-        found = await connection.execute(sa.select(jobs).where(self._mine, jobs.c.job_id == job_id))
-        row = found.one_or_none()
+        row = (await connection.execute(self._named(job_id))).one_or_none()
         if row is None:
-            raise NotFoundError("There is no such job.")
+            raise NotFoundError(_NOT_FOUND)
         return _job(row)
+
+    def _named(self, job_id: str) -> sa.Select[Any]:
+        return sa.select(jobs).where(self._mine, jobs.c.job_id == job_id)
 
 
 def _literals() -> list[sa.ColumnElement[str]]:

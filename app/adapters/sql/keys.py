@@ -40,13 +40,8 @@ class SqlKeyStore:
 
     async def get(self, key_id: str) -> ApiKey | None:
         """A key by its public id."""
-        statement = sa.select(api_keys).where(self._mine, api_keys.c.key_id == key_id)
-
-        async def work(connection: AsyncConnection) -> sa.Row[Any] | None:
-            return (await connection.execute(statement)).one_or_none()
-
-        row = await self._database.read(work)
-        return None if row is None else _key(row)
+        rows = await self._database.fetch(sa.select(api_keys).where(self._mine, api_keys.c.key_id == key_id))
+        return _key(rows[0]) if rows else None
 
     async def all(self) -> list[ApiKey]:
         """Every key, newest first."""
@@ -55,11 +50,7 @@ class SqlKeyStore:
             .where(self._mine)
             .order_by(api_keys.c.created_at.desc(), api_keys.c.key_id.desc())
         )
-
-        async def work(connection: AsyncConnection) -> list[ApiKey]:
-            return [_key(row) for row in await connection.execute(statement)]
-
-        return await self._database.read(work)
+        return [_key(row) for row in await self._database.fetch(statement)]
 
     async def revoke(self, key_id: str, at: datetime) -> None:
         """The first revocation counts. Raises `NotFoundError`."""

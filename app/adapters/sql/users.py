@@ -32,14 +32,10 @@ class SqlUserStore:
 
     async def get(self, user_id: str) -> User:
         """One user. Raises `NotFoundError`."""
-
-        async def work(connection: AsyncConnection) -> User | None:
-            return await self._find(connection, user_id)
-
-        user = await self._database.read(work)
-        if user is None:
+        rows = await self._database.fetch(self._user(user_id))
+        if not rows:
             raise NotFoundError(_NOT_FOUND)
-        return user
+        return _user(rows[0])
 
     async def put(self, user: User) -> User:
         """Create or replace."""
@@ -107,18 +103,14 @@ class SqlUserStore:
 
     async def aliases(self, user_id: str) -> tuple[str, ...]:
         """The guests merged into this user."""
-
-        async def work(connection: AsyncConnection) -> tuple[str, ...]:
-            return await self._aliases(connection, user_id)
-
-        return await self._database.read(work)
+        return tuple(row.anonymous_id for row in await self._database.fetch(self._guests(user_id)))
 
     async def export(self, user_id: str) -> JsonObject:
         """Every row the service holds about the user. Raises `NotFoundError` where there is none."""
 
         async def work(connection: AsyncConnection) -> JsonObject | None:
             user = await self._find(connection, user_id)
-            aliases = await self._aliases(connection, user_id)
+            aliases = (await connection.execute(self._guests(user_id))).scalars().all()
             found = await self._events(connection, user_id)
             shown = await self._exposures(connection, user_id)
             if user is None and not (aliases or found or shown):
@@ -196,20 +188,19 @@ class SqlUserStore:
             .on_conflict_do_nothing()
         )
 
-    async def _find(self, connection: AsyncConnection, user_id: str) -> User | None:
-        found = await connection.execute(
-            sa.select(users).where(users.c.tenant == self._tenant, users.c.user_id == user_id)
-        )
-        row = found.one_or_none()
-        return None if row is None else _user(row)
+    def _user(self, user_id: str) -> sa.Select[Any]:
+        return sa.select(users).where(users.c.tenant == self._tenant, users.c.user_id == user_id)
 
-    async def _aliases(self, connection: AsyncConnection, user_id: str) -> tuple[str, ...]:
-        found = await connection.execute(
+    def _guests(self, user_id: str) -> sa.Select[Any]:
+        return (
             sa.select(user_aliases.c.anonymous_id)
             .where(user_aliases.c.tenant == self._tenant, user_aliases.c.user_id == user_id)
             .order_by(user_aliases.c.anonymous_id)
         )
-        return tuple(found.scalars())
+
+    async def _find(self, connection: AsyncConnection, user_id: str) -> User | None:
+        row = (await connection.execute(self._user(user_id))).one_or_none()
+        return None if row is None else _user(row)
 
     async def _events(self, connection: AsyncConnection, user_id: str) -> list[StoredEvent]:
         whose = sa.or_(events.c.user_id == user_id, guests_of(self._tenant, user_id))

@@ -16,6 +16,7 @@ from app.domain.errors import ConflictError, NotFoundError
 from app.domain.ports import Clock
 from app.domain.types import ModelVersion, Page, VersionState
 
+_NOT_FOUND = "There is no such model version."
 _FIELDS = tuple(field.name for field in dataclasses.fields(ModelVersion))
 
 
@@ -52,11 +53,10 @@ class SqlModelVersionStore:
 
     async def get(self, version: str) -> ModelVersion:
         """Raises `NotFoundError`."""
-
-        async def work(connection: AsyncConnection) -> ModelVersion:
-            return await self._one(connection, version)
-
-        return await self._database.read(work)
+        rows = await self._database.fetch(self._named(version))
+        if not rows:
+            raise NotFoundError(_NOT_FOUND)
+        return _version(rows[0])
 
     async def page(self, *, limit: int, cursor: str | None) -> Page[ModelVersion]:
         """Newest first."""
@@ -76,11 +76,7 @@ class SqlModelVersionStore:
                     sa.bindparam(None, version, type_=key[1].type),
                 )
             )
-
-        async def work(connection: AsyncConnection) -> list[ModelVersion]:
-            return [_version(row) for row in await connection.execute(statement)]
-
-        rows = await self._database.read(work)
+        rows = [_version(row) for row in await self._database.fetch(statement)]
         return Page(tuple(rows[:limit]), _cursor(rows[limit - 1]) if len(rows) > limit else None)
 
     async def live(self) -> ModelVersion | None:
@@ -161,21 +157,18 @@ class SqlModelVersionStore:
 
         await self._database.write(work)
 
-    async def _first(self, statement: sa.Select[Any]) -> ModelVersion | None:
-        async def work(connection: AsyncConnection) -> ModelVersion | None:
-            row = (await connection.execute(statement)).one_or_none()
-            return None if row is None else _version(row)
-
-        return await self._database.read(work)
+    async def _first(self, statement: sa.Executable) -> ModelVersion | None:
+        rows = await self._database.fetch(statement)
+        return _version(rows[0]) if rows else None
 
     async def _one(self, connection: AsyncConnection, version: str) -> ModelVersion:
-        found = await connection.execute(
-            sa.select(model_versions).where(self._mine, model_versions.c.version == version)
-        )
-        row = found.one_or_none()
+        row = (await connection.execute(self._named(version))).one_or_none()
         if row is None:
-            raise NotFoundError("There is no such model version.")
+            raise NotFoundError(_NOT_FOUND)
         return _version(row)
+
+    def _named(self, version: str) -> sa.Select[Any]:
+        return sa.select(model_versions).where(self._mine, model_versions.c.version == version)
 
 
 def _version(row: sa.Row[Any]) -> ModelVersion:

@@ -26,6 +26,21 @@ SHORTEST_BUCKET = 8
 _Compiled = Callable[[Any, Any], Any]
 
 
+def open_network(parts: Version, folder: Path) -> Infer:
+    """What scores with the Keras network as it is, one operation after the other: slow, and nothing between.
+
+    Raises:
+        ArtifactRefusedError: The architecture is unknown, or the weights do not fit it.
+    """
+    network = _network(parts, folder)
+
+    def infer(queries: Sequence[Query]) -> NDArray[np.float32]:
+        item_idx, weight = pad_left(queries, parts.index, max_length=parts.max_length)
+        return np.asarray(network({"item_idx": item_idx, "weight": weight}, training=False))
+
+    return infer
+
+
 def open_keras(parts: Version, folder: Path) -> Infer:
     """What scores with the Keras network, compiled for each length it may be asked about.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +14,8 @@ from app.adapters.scorers.version import Infer, Version, VersionScorer
 from app.domain import manifest
 from app.domain.errors import ArtifactRefusedError
 from app.domain.index import ItemIndex
-from app.domain.types import JsonObject, Query
+from app.domain.probes import probe_queries
+from app.domain.types import JsonObject
 
 CONFIG_NAME = "config.json"
 ITEMS_NAME = "items.json"
@@ -59,6 +60,20 @@ class FolderLoader:
         from app.adapters.scorers.onnx import open_onnx  # noqa: PLC0415
 
         return open_onnx
+
+
+def open_reference(folder: Path) -> VersionScorer | None:
+    """The trained Keras network of a version, to hold what is served against; None for a table.
+
+    Raises:
+        ArtifactRefusedError: The version or its weights cannot be opened.
+    """
+    parts = read_parts(folder)
+    if parts.config["format"] != "onnx":
+        return None
+    from app.adapters.scorers.keras_runtime import open_network  # noqa: PLC0415 (loads Keras)
+
+    return VersionScorer(parts, open_network(parts, folder))
 
 
 def read_parts(folder: Path) -> Version:
@@ -134,21 +149,3 @@ def _ask_once(scorer: VersionScorer) -> None:
         raise ArtifactRefusedError("The model does not answer, or not for the items it lists.") from error
     if not np.isfinite(scores[:, 1:]).all():
         raise ArtifactRefusedError("The model answers with numbers that are not finite.")
-
-
-def probe_queries(item_ids: Sequence[str], *, max_length: int, count: int = 3) -> list[Query]:
-    """Histories to try a model with: an empty one, then ever longer ones spread over the catalogue.
-
-    Args:
-        item_ids: The model's items.
-        max_length: The longest history worth asking.
-        count: How many, at least 2.
-    """
-    queries = [Query((), ())]
-    for number in range(1, count):
-        length = max(1, max_length * number // (count - 1))
-        stride = max(1, len(item_ids) // length)
-        places = [(number - 1 + place * stride) % len(item_ids) for place in range(length)]
-        weights = tuple(1.0 + place % 3 for place in range(length))
-        queries.append(Query(tuple(item_ids[place] for place in places), weights))
-    return queries

@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.adapters.scorers.loader import FolderLoader, probe_queries
+from app.adapters.scorers.loader import FolderLoader
 from app.adapters.scorers.queries import pad_left
 from app.adapters.scorers.version import MAX_BATCH
 from app.domain.errors import ArtifactRefusedError
 from app.domain.index import ItemIndex
+from app.domain.probes import probe_queries
 from app.domain.types import Query
 from tests.versions import item_ids, make_onnx_version, make_version, seal, table
 

@@ -1,0 +1,293 @@
+"""The one place that picks adapters: settings in, use cases out.
+
+Everything here only builds; what runs is started by whoever asked for it. Training code is imported by the
+functions that a child or a command calls, so that an API process never loads it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, SecretStr
+from ulid import ULID
+
+from app.adapters.artifacts import open_store
+from app.adapters.child import ProcessLauncher
+from app.adapters.clock import SystemClock
+from app.adapters.memory_cache import MemoryListCache
+from app.adapters.redis_cache import RedisListCache
+from app.adapters.revision import git_commit
+from app.adapters.scorers.loader import FolderLoader, open_reference
+from app.adapters.scorers.names import model_names
+from app.adapters.sql.dump import SqlDump
+from app.adapters.sql.engine import Database
+from app.adapters.sql.stores import sql_stores
+from app.domain.ports import ArtifactStore, ItemStore, ListCache, ScorerLoader, Stores
+from app.domain.types import Job
+from app.domain.weights import DEFAULT_WEIGHTS, EventWeight
+from app.services.jobs import Jobs
+from app.services.models import ModelRegistry
+from app.services.supervisor import Supervisor
+from app.services.triggers import RetrainTriggers
+from app.settings import Settings
+from app.telemetry import Metrics, configure_logging
+
+if TYPE_CHECKING:
+    from app.services.importing import Importer
+    from app.services.keys import Keys
+    from app.training.job import Retraining
+
+CHILD_DEADLINE_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Foundation:
+    """The adapters of a process."""
+
+    settings: Settings
+    metrics: Metrics
+    clock: SystemClock
+    database: Database
+    stores: Stores
+    cache: ListCache
+    artifacts: ArtifactStore
+    loader: ScorerLoader
+
+    async def close(self) -> None:
+        """Let go of every connection."""
+        if isinstance(self.cache, RedisListCache):
+            await self.cache.close()
+        await self.database.close()
+
+
+def lay_foundation(
+    settings: Settings, *, metrics: Metrics | None = None, deadline_s: float | None = None
+) -> Foundation:
+    """Open nothing yet, but know where everything is.
+
+    Args:
+        settings: The service's settings.
+        metrics: Where to count; a new registry by default.
+        deadline_s: How long one use of the database may take; that of a request by default.
+
+    Raises:
+        InvalidInputError: An address cannot be used.
+    """
+    metrics, clock = metrics or Metrics(), SystemClock()
+    url = settings.database_url
+    database = Database(url) if deadline_s is None else Database(url, deadline_s=deadline_s)
+    return Foundation(
+        settings=settings,
+        metrics=metrics,
+        clock=clock,
+        database=database,
+        stores=sql_stores(database, tenant=settings.tenant, clock=clock),
+        cache=_cache(settings, metrics),
+        artifacts=open_store(settings.artifacts_url, scratch=settings.scratch_dir),
+        loader=FolderLoader(runtime=settings.runtime),
+    )
+
+
+def weights_of(settings: Settings) -> Mapping[str, EventWeight]:
+    """The weights of events: the built-in ones under those of the settings."""
+    own = {
+        name: EventWeight(weight.weight, weight.half_life_days)
+        for name, weight in settings.event_weights.items()
+    }
+    return {**DEFAULT_WEIGHTS, **own}
+
+
+def make_models(base: Foundation) -> ModelRegistry:
+    """The registry of model versions."""
+    return ModelRegistry(
+        versions=base.stores.versions,
+        artifacts=base.artifacts,
+        loader=base.loader,
+        audit=base.stores.audit,
+        metrics=base.metrics,
+    )
+
+
+def make_keys(base: Foundation) -> Keys:
+    """The API keys."""
+    from app.services.keys import Keys
+
+    return Keys(keys=base.stores.keys, audit=base.stores.audit, clock=base.clock)
+
+
+def make_jobs(base: Foundation) -> Jobs:
+    """Retraining as callers see it; nothing runs the jobs yet."""
+    return Jobs(
+        jobs=base.stores.jobs,
+        events=base.stores.events,
+        audit=base.stores.audit,
+        clock=base.clock,
+        new_id=lambda: str(ULID()),
+        models=model_names(),
+        default_model=base.settings.retrain_model,
+    )
+
+
+def make_running_jobs(base: Foundation) -> Jobs:
+    """Retraining with all that runs it: the supervisor of the children, the schedule, the event counter."""
+    settings, jobs = base.settings, make_jobs(base)
+    jobs.run_in_background(
+        Supervisor(
+            jobs=base.stores.jobs,
+            launcher=ProcessLauncher(
+                [sys.executable, "-m", "app.cli", "job-run"], environment=child_environment(settings)
+            ),
+            metrics=base.metrics,
+            lease_s=settings.job_lease_s,
+            timeout_s=settings.job_timeout_s,
+        )
+    )
+    jobs.run_in_background(
+        RetrainTriggers(
+            jobs=base.stores.jobs,
+            events=base.stores.events,
+            clock=base.clock,
+            metrics=base.metrics,
+            retrain=lambda trigger: jobs.retrain(trigger=trigger),
+            every_s=settings.retrain_every_s,
+            after_events=settings.retrain_after_events,
+        )
+    )
+    return jobs
+
+
+def child_environment(settings: Settings) -> dict[str, str]:
+    """This process's environment with exactly these settings in it."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith("RECSERVE_")}
+    given = {name: getattr(settings, name) for name in type(settings).model_fields}
+    own = {f"RECSERVE_{name.upper()}": _env_text(value) for name, value in given.items() if value is not None}
+    return {**others, "TF_CPP_MIN_LOG_LEVEL": "3", **own}
+
+
+async def run_job(settings: Settings, job_id: str) -> Job:
+    """What a child does: run a claimed job to its end.
+
+    Raises:
+        NotFoundError: There is no such job.
+        ConflictError: It does not run.
+    """
+    from app.training.job import JobRun
+    from app.training.signs import give_signs_of_life
+
+    configure_logging(settings.log_level, settings.log_format)
+    give_signs_of_life()
+    async with retraining(settings) as (base, work):
+        return await JobRun(jobs=base.stores.jobs, retraining=work).run(job_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """The stores a command reads and writes directly."""
+
+    base: Foundation
+
+    @property
+    def items(self) -> ItemStore:
+        """The catalogue."""
+        return self.base.stores.items
+
+    @property
+    def dump(self) -> SqlDump:
+        """Whole tables, slice by slice."""
+        return SqlDump(self.base.database, tenant=self.base.settings.tenant)
+
+    def importer(self) -> Importer:
+        """What stores the records of a file."""
+        from app.services.importing import Importer
+
+        stores = self.base.stores
+        return Importer(
+            events=stores.events,
+            items=stores.items,
+            users=stores.users,
+            cache=self.base.cache,
+            create_unknown=self.base.settings.create_unknown,
+        )
+
+
+@asynccontextmanager
+async def command_stores(settings: Settings) -> AsyncIterator[Commands]:
+    """The stores of a command."""
+    base = lay_foundation(settings, deadline_s=CHILD_DEADLINE_S)
+    try:
+        yield Commands(base)
+    finally:
+        await base.close()
+
+
+@dataclass(frozen=True, slots=True)
+class CommandServices:
+    """The use cases a command calls."""
+
+    keys: Keys
+    models: ModelRegistry
+    jobs: Jobs
+
+
+@asynccontextmanager
+async def command_services(settings: Settings) -> AsyncIterator[CommandServices]:
+    """The use cases of a command; nothing runs in the background."""
+    base = lay_foundation(settings, deadline_s=CHILD_DEADLINE_S)
+    try:
+        yield CommandServices(keys=make_keys(base), models=make_models(base), jobs=make_jobs(base))
+    finally:
+        await base.close()
+
+
+@asynccontextmanager
+async def retraining(settings: Settings) -> AsyncIterator[tuple[Foundation, Retraining]]:
+    """What trains, judges and publishes, for a child or a command."""
+    from app.training.job import Outside, Retraining
+
+    base = lay_foundation(settings, deadline_s=CHILD_DEADLINE_S)
+    outside = Outside(
+        event_log=base.stores.event_log,
+        versions=base.stores.versions,
+        artifacts=base.artifacts,
+        # Judged and opened as it will be served by default, whatever this process's own runtime is.
+        loader=FolderLoader(runtime="onnx"),
+        reference=open_reference,
+        audit=base.stores.audit,
+        clock=base.clock,
+        weights=weights_of(settings),
+        scratch=settings.scratch_dir,
+        git_commit=git_commit(),
+    )
+    try:
+        yield base, Retraining(outside)
+    finally:
+        await base.close()
+
+
+def _cache(settings: Settings, metrics: Metrics) -> ListCache:
+    if settings.redis_url is None:
+        return MemoryListCache(ttl_s=settings.cache_ttl_s, entries=settings.cache_entries)
+    return RedisListCache(
+        settings.redis_url.get_secret_value(),
+        tenant=settings.tenant,
+        ttl_s=settings.cache_ttl_s,
+        metrics=metrics,
+    )
+
+
+def _env_text(value: Any) -> str:  # noqa: ANN401 (a setting of any type)
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, dict):
+        return json.dumps(
+            {name: part.model_dump() if isinstance(part, BaseModel) else part for name, part in value.items()}
+        )
+    if isinstance(value, tuple | list):
+        return json.dumps(list(value))
+    return str(value)

@@ -1,0 +1,280 @@
+"""What a child does: read the events, train, judge, publish, register, promote; and say how far it is."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from app.domain.errors import ArtifactRefusedError, ConflictError, RecserveError, StorageUnavailableError
+from app.domain.ports import (
+    ArtifactStore,
+    AuditLog,
+    Clock,
+    EventLog,
+    JobStore,
+    ModelVersionStore,
+    Scorer,
+    ScorerLoader,
+)
+from app.domain.types import Job, JobState, JsonObject, ModelVersion, VersionState
+from app.domain.weights import EventWeight
+from app.telemetry import failure
+from app.training import publish
+from app.training.evidence import evidence_of
+from app.training.gate import Parity, Verdict, judge
+from app.training.run import NotEnoughDataError, Progress, TrainedVersion, TrainRequest, train
+
+ACTOR = "retraining"
+Report = Callable[[Progress], None]
+
+_log = structlog.get_logger(__name__)
+
+
+class ReferenceLoader(Protocol):
+    """Opens the trained network itself, for the parity check; None for models that have no network."""
+
+    def __call__(self, folder: Path) -> Scorer | None:
+        """The network of a version's folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What a retraining needs from outside.
+
+    Attributes:
+        weights: Weight and half-life by event type.
+        scratch: Folder for what is being made.
+        git_commit: For the manifest.
+    """
+
+    event_log: EventLog
+    versions: ModelVersionStore
+    artifacts: ArtifactStore
+    loader: ScorerLoader
+    reference: ReferenceLoader
+    audit: AuditLog
+    clock: Clock
+    weights: Mapping[str, EventWeight]
+    scratch: Path
+    git_commit: str | None = None
+
+
+class Retraining:
+    """One training from the event log to a registered, perhaps live, version."""
+
+    def __init__(self, outside: Outside) -> None:
+        self._outside = outside
+
+    async def run(
+        self, *, model: str, promote: str, report: Report, by: str = ACTOR, job_id: str | None = None
+    ) -> ModelVersion:
+        """Train and register; make it live if that is wanted and the gate passed.
+
+        Args:
+            model: A registry name.
+            promote: ``auto``, ``manual`` or ``never``.
+            report: Told how far it is, in the training's thread.
+            by: Who, for the audit log.
+            job_id: The job that asked for it.
+
+        Raises:
+            NotEnoughDataError: Too few events.
+            ArtifactRefusedError: What was made does not open.
+            StorageUnavailableError: The database is down.
+        """
+        workdir = self._outside.scratch / "trainings" / (job_id or "now")
+        shutil.rmtree(workdir, ignore_errors=True)
+        workdir.mkdir(parents=True)
+        try:
+            live = await self._outside.versions.live()
+            trained, verdict = await asyncio.to_thread(self._make, model, live, workdir, report)
+        finally:
+            shutil.rmtree(workdir, ignore_errors=True)
+        row = await self._register(trained, verdict, job_id)
+        if promote == "auto" and verdict.passed:
+            row = await self._promote(row, by=by, replaced=live)
+        _log.info("training.ended", version=row.version, state=row.state, gate=verdict.summary)
+        return row
+
+    def _make(
+        self, model: str, live: ModelVersion | None, workdir: Path, report: Report
+    ) -> tuple[TrainedVersion, Verdict]:
+        outside = self._outside
+        rival = self._rival(live)
+        trained = train(
+            TrainRequest(model=model, weights=outside.weights),
+            outside.event_log.scan(),
+            workdir=workdir,
+            progress=report,
+            clock=outside.clock,
+            git_commit=outside.git_commit,
+            rivals={} if rival is None else {"live": rival},
+        )
+        report(Progress("judge", 0.97))
+        verdict = judge(evidence_of(trained.metrics, live=live, parity=self._parity(trained)))
+        publish.publish(
+            trained.folder,
+            model=trained.model,
+            version=trained.version,
+            artifacts=outside.artifacts,
+            loader=outside.loader,
+        )
+        return trained, verdict
+
+    def _parity(self, trained: TrainedVersion) -> Parity | None:
+        reference = self._outside.reference(trained.folder)
+        if reference is None:
+            return None
+        return publish.compare(self._outside.loader.load(trained.folder), reference)
+
+    def _rival(self, live: ModelVersion | None) -> Scorer | None:
+        if live is None:
+            return None
+        try:
+            folder = self._outside.artifacts.fetch(model=live.model, version=live.version)
+            return self._outside.loader.load(folder)
+        except ArtifactRefusedError as refusal:
+            _log.warning("training.live_version.refused", version=live.version, reason=str(refusal))
+            return None
+
+    async def _register(self, trained: TrainedVersion, verdict: Verdict, job_id: str | None) -> ModelVersion:
+        row = ModelVersion(
+            version=trained.version,
+            model=trained.model,
+            state=VersionState.CANDIDATE,
+            window_start=trained.window_start,
+            window_end=trained.window_end,
+            event_count=trained.event_count,
+            metrics=trained.metrics,
+            gate=verdict.to_json(),
+            created_at=self._outside.clock.now(),
+            job_id=job_id,
+        )
+        await self._outside.versions.add(row)
+        return row
+
+    async def _promote(self, row: ModelVersion, *, by: str, replaced: ModelVersion | None) -> ModelVersion:
+        activated = await self._outside.versions.activate(row.version, by=by)
+        detail = {"replaced": replaced.version if replaced is not None else None, "job_id": row.job_id}
+        await self._outside.audit.write(actor=by, action="model.activate", target=row.version, detail=detail)
+        return activated
+
+
+class JobRun:
+    """A retraining on behalf of a row of the queue, which is told how far it is and how it ended.
+
+    Args:
+        jobs: The queue.
+        retraining: Does the work.
+        every_s: Seconds between two writes of the progress.
+    """
+
+    def __init__(self, *, jobs: JobStore, retraining: Retraining, every_s: float = 0.5) -> None:
+        self._jobs = jobs
+        self._retraining = retraining
+        self._every_s = every_s
+
+    async def run(self, job_id: str) -> Job:
+        """Run a claimed job to its end; whatever goes wrong stands in the row afterwards.
+
+        Raises:
+            NotFoundError: There is no such job.
+            ConflictError: It does not run.
+        """
+        job = await self._jobs.get(job_id)
+        if job.state is not JobState.RUNNING:
+            raise ConflictError("The job is not running; nothing is to be done for it.")
+        told = Told(job.detail)
+        writer = asyncio.create_task(self._write_progress(job_id, told))
+        try:
+            row = await self._retraining.run(
+                model=job.model, promote=job.promote, report=told.add, job_id=job_id
+            )
+        except Exception as error:  # noqa: BLE001  # the end of the process: every reason is logged and kept
+            _log.error("training.failed", **failure(error))
+            return await self._jobs.finish(job_id, JobState.FAILED, error=in_words(error))
+        finally:
+            await _ended(writer)
+        await self._write(job_id, told, gate=row.gate)
+        return await self._jobs.finish(job_id, JobState.SUCCEEDED, version=row.version)
+
+    async def _write_progress(self, job_id: str, told: Told) -> None:
+        written = -1
+        while True:
+            if told.count != written:
+                written = told.count
+                await self._write(job_id, told)
+            await asyncio.sleep(self._every_s)
+
+    async def _write(self, job_id: str, told: Told, **more: JsonObject) -> None:
+        latest = told.latest
+        if latest is None:
+            return
+        try:
+            await self._jobs.progress(
+                job_id,
+                stage=latest.stage,
+                progress=min(1.0, max(0.0, latest.fraction)),
+                seconds_left=latest.seconds_left,
+                detail={**told.detail, **more},
+            )
+        except StorageUnavailableError as error:
+            # The next write carries all of it; a database that stays away ends the job by its lease.
+            _log.warning("training.progress.not_written", reason=error.slug)
+
+
+class Told:
+    """What the training has said so far; added to in its thread, read in the loop's.
+
+    Args:
+        detail: What the row held before, which is kept.
+    """
+
+    def __init__(self, detail: JsonObject) -> None:
+        self._before = dict(detail)
+        self._curves: dict[str, list[float]] = {"loss": [], "val_loss": [], "metric": []}
+        self._epoch: tuple[int, int | None] | None = None
+        self._message: str | None = None
+        self.latest: Progress | None = None
+        self.count = 0
+
+    def add(self, progress: Progress) -> None:
+        """Take note of a report; figures of an epoch count once."""
+        if progress.epoch is not None and (self._epoch is None or progress.epoch != self._epoch[0]):
+            self._epoch = (progress.epoch, progress.epochs)
+        for name, curve in self._curves.items():
+            figure = getattr(progress, name)
+            if figure is not None and progress.epoch is not None and len(curve) < progress.epoch:
+                curve.append(figure)
+        self._message = progress.message or self._message
+        self.latest = progress
+        self.count += 1
+
+    @property
+    def detail(self) -> JsonObject:
+        """The live figures as they stand in the row."""
+        epoch, epochs = self._epoch or (None, None)
+        live = {"epoch": epoch, "epochs": epochs, "message": self._message}
+        return {**self._before, **live, **{name: list(curve) for name, curve in self._curves.items()}}
+
+
+def in_words(error: Exception) -> str:
+    """Why a training failed, as a user can read it; a bug gives its type alone."""
+    if isinstance(error, NotEnoughDataError | RecserveError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "The training ran out of memory."
+    if isinstance(error, OSError) and error.strerror:
+        return f"The training could not use its files: {error.strerror}."
+    return f"The training failed with {type(error).__name__}; the log has the details."
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])

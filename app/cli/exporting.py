@@ -15,10 +15,11 @@ import typer
 from app.cli.console import FailedError, answer_json, load_settings, run, say
 from app.domain.errors import InvalidInputError
 from app.domain.exports import event_json, item_json, user_json
+from app.domain.ports import Dump
 from app.domain.types import JsonObject
 
 if TYPE_CHECKING:
-    from app.bootstrap import Commands
+    from app.bootstrap import Foundation
 
 SLICE = 1_000
 Kind = Literal["events", "items", "users"]
@@ -56,14 +57,14 @@ def export(
 
 
 async def _export(kind: Kind, file: Path, *, parquet: bool) -> int:
-    from app.bootstrap import command_stores
+    from app.cli.opened import opened
 
-    async with command_stores(load_settings()) as stores:
+    async with opened(load_settings()) as base:
         if not parquet:
             with _opened(file) as output:
-                return await _write_lines(output, _rows(stores, kind))
+                return await _write_lines(output, _rows(base, kind))
         with tempfile.NamedTemporaryFile("w", suffix=".jsonl", encoding="utf-8") as lines:
-            rows = await _write_lines(lines, _flat(_rows(stores, kind), kind))
+            rows = await _write_lines(lines, _flat(_rows(base, kind), kind))
             lines.flush()
             _to_parquet(Path(lines.name), file, kind)
             return rows
@@ -94,27 +95,33 @@ def _opened(file: Path) -> Iterator[IO[str]]:
         partial.unlink(missing_ok=True)
 
 
-def _rows(stores: Commands, kind: Kind) -> AsyncIterator[JsonObject]:
-    return {"events": _events, "items": _items, "users": _users}[kind](stores)
+def _rows(base: Foundation, kind: Kind) -> AsyncIterator[JsonObject]:
+    return {"events": _events, "items": _items, "users": _users}[kind](base)
 
 
-async def _events(stores: Commands) -> AsyncIterator[JsonObject]:
+def _dump(base: Foundation) -> Dump:
+    from app.adapters.sql.dump import SqlDump
+
+    return SqlDump(base.database, tenant=base.settings.tenant)
+
+
+async def _events(base: Foundation) -> AsyncIterator[JsonObject]:
     after = 0
-    while found := await stores.dump.events(after=after, limit=SLICE):
+    while found := await _dump(base).events(after=after, limit=SLICE):
         for stored in found:
             yield event_json(stored)
         after = found[-1].seq
 
 
-async def _items(stores: Commands) -> AsyncIterator[JsonObject]:
-    for item in await stores.items.changed_since(-1):
+async def _items(base: Foundation) -> AsyncIterator[JsonObject]:
+    for item in await base.stores.items.changed_since(-1):
         if not item.deleted:
             yield item_json(item)
 
 
-async def _users(stores: Commands) -> AsyncIterator[JsonObject]:
+async def _users(base: Foundation) -> AsyncIterator[JsonObject]:
     last = ""
-    while found := await stores.dump.users(after=last, limit=SLICE):
+    while found := await _dump(base).users(after=last, limit=SLICE):
         for user in found:
             yield user_json(user)
         last = found[-1].user_id

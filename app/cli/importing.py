@@ -9,19 +9,22 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from time import monotonic
-from typing import IO, Annotated, Any, Literal, TypeVar
+from typing import IO, TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
 from app.cli.console import FAILED, FailedError, answer_json, load_settings, progress_bar, run, say
 from app.datasets import records
-from app.datasets.fields import FieldMap, field_map
+from app.datasets.fields import CellError, FieldMap, field_map, instant
 from app.datasets.readers import Row, open_rows
 from app.datasets.records import EventRules, Record
 from app.datasets.tally import Tally
 from app.domain.errors import InvalidInputError
 from app.domain.types import Event, JsonObject
 from app.services.importing import Importer
+
+if TYPE_CHECKING:
+    from app.bootstrap import Foundation
 
 Kind = Literal["events", "items", "users"]
 TICK_ROWS = 500
@@ -107,6 +110,9 @@ def import_(
     shift_to_now: Annotated[
         bool, typer.Option("--shift-to-now", help="With --dataset: move time so that the last sale is now.")
     ] = False,
+    shift_to: Annotated[
+        str | None, typer.Option(help="With --dataset: … is then; to go on with a stopped import.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Answer in JSON.")] = False,
 ) -> None:
     """Import events, items or users; run it again after a stop, nothing is stored twice.
@@ -124,14 +130,15 @@ def import_(
     """
     if dataset is not None:
         _refuse_with_dataset({"--kind": kind, "--map": map_, "--set": set_, "--event-name": event_name})
-        last_sale_at = datetime.now(UTC) if shift_to_now else None
+        moment = datetime.now(UTC).isoformat() if shift_to_now else shift_to
+        last_sale_at = _moment(moment)
         report = run(import_online_retail(file, last_sale_at=last_sale_at, dry_run=dry_run))
     elif kind is None:
         raise InvalidInputError(
             "Say what the rows are with --kind events, items or users (or name a --dataset)."
         )
-    elif shift_to_now:
-        raise InvalidInputError("--shift-to-now goes with --dataset.")
+    elif shift_to_now or shift_to:
+        raise InvalidInputError("--shift-to-now and --shift-to go with --dataset.")
     else:
         options = Options(
             maps=map_ or [],
@@ -155,6 +162,24 @@ def _refuse_with_dataset(options: Mapping[str, object]) -> None:
             raise InvalidInputError(f"{name} does not go with --dataset, which knows its own columns.")
 
 
+def _importer(base: Foundation) -> Importer:
+    stores = base.stores
+    return Importer(
+        events=stores.events,
+        items=stores.items,
+        users=stores.users,
+        cache=base.cache,
+        create_unknown=base.settings.create_unknown,
+    )
+
+
+def _moment(text: str | None) -> datetime | None:
+    try:
+        return instant(text, "--shift-to", UTC)
+    except CellError as error:
+        raise InvalidInputError(str(error)) from error
+
+
 def _zone(name: str) -> tzinfo:
     from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -166,7 +191,7 @@ def _zone(name: str) -> tzinfo:
 
 async def import_file(file: Path, kind: Kind, options: Options) -> JsonObject:
     """Import any shop's file; returns the report."""
-    from app.bootstrap import command_stores
+    from app.cli.opened import opened
 
     source = open_rows(file, file_format=options.file_format, encoding=options.encoding)
     fields = field_map(
@@ -191,8 +216,8 @@ async def import_file(file: Path, kind: Kind, options: Options) -> JsonObject:
         if options.dry_run:
             reading.count(kind)
         else:
-            async with command_stores(load_settings()) as stores:
-                await reading.store(kind, stores.importer())
+            async with opened(load_settings()) as base:
+                await reading.store(kind, _importer(base))
     unused = [name for name in source.columns if name not in fields.columns.values()]
     return {
         "file": str(file),
@@ -208,7 +233,7 @@ async def import_online_retail(
     file: Path, *, last_sale_at: datetime | None = None, dry_run: bool = False
 ) -> JsonObject:
     """Clean and import the bundled shop: items, users, then events; returns the report."""
-    from app.bootstrap import command_stores
+    from app.cli.opened import opened
 
     started = monotonic()
     shop = _loaded(file, last_sale_at)
@@ -233,9 +258,9 @@ async def import_online_retail(
             "duplicates": 0,
             "seconds": round(monotonic() - started, 1),
         }
-    async with command_stores(load_settings()) as stores:
+    async with opened(load_settings()) as base:
         with progress_bar() as bar:
-            importer = stores.importer()
+            importer = _importer(base)
             await importer.items((Record(i, item) for i, item in enumerate(items)), Tally())
             await importer.users((Record(i, user) for i, user in enumerate(users)), Tally())
             task = bar.add_task("Importing events", total=events_total, note="")

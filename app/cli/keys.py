@@ -78,25 +78,28 @@ def revoke(
 
 
 async def _create(kind: KeyKind, name: str | None, days: int | None) -> tuple[ApiKey, str]:
-    from app.bootstrap import command_services
+    from app.bootstrap import make_keys
+    from app.cli.opened import opened
 
     expires_at = None if days is None else datetime.now(UTC) + timedelta(days=days)
-    async with command_services(load_settings()) as services:
-        return await services.keys.create(kind, name=name, expires_at=expires_at)
+    async with opened(load_settings()) as base:
+        return await make_keys(base).create(kind, name=name, expires_at=expires_at)
 
 
 async def _list() -> list[ApiKey]:
-    from app.bootstrap import command_services
+    from app.bootstrap import make_keys
+    from app.cli.opened import opened
 
-    async with command_services(load_settings()) as services:
-        return await services.keys.list()
+    async with opened(load_settings()) as base:
+        return await make_keys(base).list()
 
 
 async def _revoke(key_id: str) -> None:
-    from app.bootstrap import command_services
+    from app.bootstrap import make_keys
+    from app.cli.opened import opened
 
-    async with command_services(load_settings()) as services:
-        await services.keys.revoke(key_id)
+    async with opened(load_settings()) as base:
+        await make_keys(base).revoke(key_id)
 
 
 def _shown(key: ApiKey) -> JsonObject:

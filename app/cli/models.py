@@ -113,13 +113,14 @@ def _tell(row: ModelVersion, *, as_json: bool) -> None:
 
 
 async def _list() -> list[ModelVersion]:
-    from app.bootstrap import command_services
+    from app.bootstrap import make_models
+    from app.cli.opened import opened
 
     versions: list[ModelVersion] = []
-    async with command_services(load_settings()) as services:
+    async with opened(load_settings()) as base:
         cursor: str | None = None
         while True:
-            page = await services.models.page(limit=PAGE, cursor=cursor)
+            page = await make_models(base).page(limit=PAGE, cursor=cursor)
             versions += page.rows
             cursor = page.next_cursor
             if cursor is None:
@@ -127,24 +128,27 @@ async def _list() -> list[ModelVersion]:
 
 
 async def _get(version: str) -> ModelVersion:
-    from app.bootstrap import command_services
+    from app.bootstrap import make_models
+    from app.cli.opened import opened
 
-    async with command_services(load_settings()) as services:
-        return await services.models.get(version)
+    async with opened(load_settings()) as base:
+        return await make_models(base).get(version)
 
 
 async def _activate(version: str) -> ModelVersion:
-    from app.bootstrap import command_services
+    from app.bootstrap import make_models
+    from app.cli.opened import opened
 
-    async with command_services(load_settings()) as services:
-        return await services.models.activate(version, by=BY)
+    async with opened(load_settings()) as base:
+        return await make_models(base).activate(version, by=BY)
 
 
 async def _rollback() -> ModelVersion:
-    from app.bootstrap import command_services
+    from app.bootstrap import make_models
+    from app.cli.opened import opened
 
-    async with command_services(load_settings()) as services:
-        return await services.models.rollback(by=BY)
+    async with opened(load_settings()) as base:
+        return await make_models(base).rollback(by=BY)
 
 
 def _metric(row: ModelVersion) -> str | None:

@@ -27,20 +27,31 @@ def migrate(
       RECSERVE_DATABASE_URL=postgresql://me:secret@localhost/shop recserve migrate
       recserve migrate --sql > migrations.sql
     """
+    url = load_settings().database_url
+    if sql:
+        from migrations import run
+
+        answer(run.sql(url))
+        return
+    say(f"The database is at revision {migrate_database(url, revision)}.")
+
+
+def migrate_database(url: str, revision: str = "head") -> str:
+    """Bring a database to a revision; returns its name.
+
+    Raises:
+        FailedError: The database is down, or cannot be brought there.
+    """
     from alembic.util import CommandError
     from sqlalchemy.exc import SQLAlchemyError
 
     from migrations import run
 
-    url = load_settings().database_url
-    if sql:
-        answer(run.sql(url))
-        return
     try:
         run.upgrade(url, revision)
     except (SQLAlchemyError, OSError, CommandError) as error:
         raise FailedError(f"The database could not be migrated: {_first_line(error)}") from error
-    say(f"The database is at revision {run.head() if revision == 'head' else revision}.")
+    return run.head() if revision == "head" else revision
 
 
 def _first_line(error: Exception) -> str:

@@ -23,6 +23,7 @@ from app.datasets.fields import (
 )
 from app.datasets.readers import Row
 from app.datasets.tally import Tally
+from app.domain.event_names import canonical_name
 from app.domain.types import Event, EventItem, Item, User
 
 MAX_LINES = 500
@@ -208,7 +209,7 @@ def _name(cell: object, rules: EventRules) -> str:
     name = _needed(identifier(cell, "event"), "event")
     if len(name.encode()) > MAX_NAME_BYTES:
         raise CellError(f"event is longer than {MAX_NAME_BYTES} bytes")
-    return rules.names.get(name, name)
+    return canonical_name(rules.names.get(name, name))
 
 
 def _lines(cell: Callable[[str], object]) -> tuple[EventItem, ...]:

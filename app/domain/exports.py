@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from app.domain.types import JsonObject, StoredEvent, User
+from app.domain.types import Item, JsonObject, StoredEvent, User
 
 
 def user_json(user: User) -> JsonObject:
@@ -18,6 +18,27 @@ def user_json(user: User) -> JsonObject:
         "updated_at": _moment(user.updated_at),
         "cold": user.cold,
     }
+
+
+def item_json(item: Item) -> JsonObject:
+    """An item in the form `PUT /v1/items` takes it; fields that it does not have are left out."""
+    return _present(
+        {
+            "item_id": item.item_id,
+            "title": item.title,
+            "description": item.description,
+            "categories": list(item.categories),
+            "price": _amount(item.price),
+            "currency": item.currency,
+            "image_url": item.image_url,
+            "url": item.url,
+            "brand": item.brand,
+            "in_stock": item.in_stock,
+            "hidden": item.hidden,
+            "published_at": _moment(item.published_at),
+            "attributes": item.attributes or None,
+        }
+    )
 
 
 def event_json(stored: StoredEvent) -> JsonObject:

@@ -1,0 +1,74 @@
+"""The service's own parts, opened for one command: quiet logs, patient deadlines, a schema that fits."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from app.bootstrap import Foundation, lay_foundation
+from app.cli.console import FailedError
+from app.domain.errors import StorageUnavailableError
+from app.telemetry import configure_logging
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from app.settings import Settings
+
+DEADLINE_S = 60.0
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Foundation]:
+    """The adapters that the settings name, closed at the end.
+
+    Raises:
+        FailedError: The database is down, or not at this version's schema.
+        InvalidInputError: An address cannot be used.
+    """
+    # A command answers in words of its own; the log speaks up when it is asked to, and for errors.
+    level = settings.log_level if "log_level" in settings.model_fields_set else "ERROR"
+    configure_logging(level, "console", sys.stderr)
+    base = lay_foundation(settings, deadline_s=DEADLINE_S)
+    try:
+        await _require_schema(base)
+        yield base
+    except StorageUnavailableError as error:
+        raise FailedError(
+            f"The database {_shown(settings.database_url)} is not available. "
+            "Is it running, and is RECSERVE_DATABASE_URL right?"
+        ) from error
+    finally:
+        await base.close()
+
+
+async def _require_schema(base: Foundation) -> None:
+    from migrations.run import head
+
+    async def work(connection: AsyncConnection) -> str | None:
+        found = await connection.exec_driver_sql("SELECT version_num FROM alembic_version")
+        row = found.first()
+        return None if row is None else str(row[0])
+
+    try:
+        revision = await base.database.read(work)
+    except StorageUnavailableError:
+        if not await base.database.ping():
+            raise
+        revision = None
+    if revision != head():
+        at = (
+            "has no schema yet"
+            if revision is None
+            else f"is at schema {revision}, this version needs {head()}"
+        )
+        raise FailedError(f"The database {_shown(base.settings.database_url)} {at}: run `recserve migrate`.")
+
+
+def _shown(url: str) -> str:
+    """The address without its password."""
+    from sqlalchemy import make_url
+
+    return make_url(url).render_as_string(hide_password=True)

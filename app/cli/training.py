@@ -1,0 +1,213 @@
+"""`recserve train`, `recserve evaluate`, and what the job supervisor starts."""
+
+from __future__ import annotations
+
+import tomllib
+from contextlib import aclosing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from app.cli.console import (
+    FAILED,
+    FailedError,
+    answer,
+    answer_json,
+    load_settings,
+    progress_bar,
+    run,
+    say,
+    table,
+)
+from app.cli.models import shown
+from app.domain.errors import InvalidInputError
+from app.domain.types import Job, JobState, JsonObject, ModelVersion, VersionState
+from app.telemetry import configure_logging
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from app.settings import Settings
+
+Promote = Literal["auto", "manual", "never"]
+ONLINE_RETAIL = Path(__file__).resolve().parents[2] / "data/online_retail/online_retail.parquet"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(train)
+    app.command()(evaluate)
+    app.command("job-run", hidden=True)(job_run)
+
+
+def train(
+    *,
+    model: Annotated[
+        str | None, typer.Option(help="A name of docs/models; unset: RECSERVE_RETRAIN_MODEL.")
+    ] = None,
+    promote: Annotated[
+        Promote, typer.Option(help="auto: live if it wins; manual: you decide; never: only keep it.")
+    ] = "auto",
+    config: Annotated[
+        Path | None, typer.Option(help="A TOML of hyper-parameters, such as those in configs/.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Answer in JSON.")] = False,
+) -> None:
+    """Fit a model on the events, judge it beside the baselines on a later slice, and let it serve if it won.
+
+    It runs in a child process, as a retraining that the service starts does; one runs at a time.
+
+    \b
+    Examples:
+      recserve train
+      recserve train --model gru4rec --promote manual
+      recserve train --config configs/multvae.toml --json
+    """
+    named, overrides = _read_config(config) if config is not None else (None, {})
+    name = model or named
+    version, job = run(_train(_alone(load_settings()), model=name, promote=promote, overrides=overrides))
+    if as_json:
+        answer_json(shown(version) | {"job": _job_json(job)})
+        return
+    _show_result(version)
+
+
+def evaluate(
+    *,
+    models: Annotated[str | None, typer.Option(help="Names with commas between them; unset: all.")] = None,
+    data: Annotated[Path, typer.Option(help="The Online Retail file.")] = ONLINE_RETAIL,
+    out: Annotated[Path | None, typer.Option(help="Write all figures here, as JSON.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Answer in JSON.")] = False,
+) -> None:
+    """Fit models on Online Retail before 2011-11-10 and print their table on what was bought after it.
+
+    The database is not touched. All models take some minutes.
+
+    \b
+    Examples:
+      recserve evaluate
+      recserve evaluate --models popularity,transitions,ease
+      recserve evaluate --models multvae --json
+    """
+    raise FailedError("evaluate is not built yet")
+
+
+def job_run(job_id: Annotated[str, typer.Argument(help="A job that was claimed for this process.")]) -> None:
+    """Run a claimed retraining job to its end; started by the job supervisor."""
+    from app.bootstrap import run_job as run_claimed
+
+    settings = load_settings()
+    configure_logging(settings.log_level, settings.log_format)
+    job = run(run_claimed(settings, job_id))
+    if job.state is not JobState.SUCCEEDED:
+        raise typer.Exit(FAILED)
+
+
+def _alone(settings: Settings) -> Settings:
+    """The settings of a process that runs one job and makes no others."""
+    return settings.model_copy(
+        update={"jobs": "embedded", "retrain_every_s": None, "retrain_after_events": None}
+    )
+
+
+def _read_config(path: Path) -> tuple[str | None, dict[str, Any]]:
+    """The model and hyper-parameters of a TOML: ``model = "…"`` and tables or keys of numbers and words."""
+    try:
+        body = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidInputError(f"{path} cannot be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidInputError(f"{path} is not TOML: {error}.") from error
+    model = body.pop("model", None)
+    overrides: dict[str, Any] = {}
+    for name, value in body.items():
+        overrides.update(value if isinstance(value, dict) else {name: value})
+    bad = [name for name, value in overrides.items() if not isinstance(value, bool | int | float | str)]
+    if bad or not isinstance(model, str | None):
+        raise InvalidInputError(f"{path}: {bad[0] if bad else 'model'} is neither a number nor a word.")
+    return model, overrides
+
+
+async def _train(
+    settings: Settings, *, model: str | None, promote: Promote, overrides: JsonObject
+) -> tuple[ModelVersion, Job]:
+    from app.bootstrap import make_models, make_running_jobs
+    from app.cli.opened import opened
+
+    async with opened(settings) as base:
+        jobs = make_running_jobs(base)
+        job = await jobs.retrain(model=model, promote=promote, trigger="cli", by="cli", overrides=overrides)
+        await jobs.start()
+        try:
+            with progress_bar() as bar:
+                shown_job = _Shown(bar, bar.add_task(f"Training {job.model}", total=1.0, note=""))
+                async with aclosing(jobs.watch(job.job_id)) as states:
+                    async for state in states:
+                        job = state or job
+                        shown_job.update(job)
+        finally:
+            await jobs.stop()
+        if job.state is not JobState.SUCCEEDED or job.version is None:
+            raise FailedError(f"The training {job.state.value}: {job.error or 'no reason was given'}")
+        return await make_models(base).get(job.version), job
+
+
+class _Shown:
+    """A job on the terminal: a bar, or a line for each epoch where there is no terminal."""
+
+    def __init__(self, bar: Progress, task: TaskID) -> None:
+        self._bar = bar
+        self._task = task
+        self._told: object = None
+
+    def update(self, job: Job) -> None:
+        """Show how far it is."""
+        note = _note(job)
+        self._bar.update(self._task, completed=job.progress, note=note)
+        if self._bar.disable and (job.stage, job.detail.get("epoch")) != self._told:
+            self._told = (job.stage, job.detail.get("epoch"))
+            left = "" if job.seconds_left is None else f", {job.seconds_left:.0f} s left"
+            say(f"  {job.progress:4.0%}  {note}{left}")
+
+
+def _note(job: Job) -> str:
+    parts = [job.stage or job.state.value]
+    detail = job.detail
+    if detail.get("epoch"):
+        parts.append(f"epoch {detail['epoch']}/{detail.get('epochs') or '?'}")
+    for name, label in (("loss", "loss"), ("val_loss", "validation loss"), ("metric", "NDCG@10")):
+        curve = detail.get(name)
+        if curve:
+            parts.append(f"{label} {curve[-1]:.4f}")
+    return ", ".join(parts)
+
+
+def _job_json(job: Job) -> JsonObject:
+    return {"job_id": job.job_id, "state": job.state.value, "error": job.error}
+
+
+def _show_result(version: ModelVersion) -> None:
+    rows = _beside_baselines(version)
+    if rows:
+        columns = list(dict.fromkeys(name for _, figures in rows for name in figures))
+        table(("", *columns), [(name, *(_figure(figures.get(c)) for c in columns)) for name, figures in rows])
+    verdict = version.metrics.get("verdict")
+    if verdict:
+        say(str(verdict))
+    say(f"Gate: {version.gate.get('summary', 'not judged')}")
+    if version.state is VersionState.LIVE:
+        say(f"{version.version} is live.")
+    else:
+        say(f"{version.version} is kept; to make it live: recserve models activate {version.version}")
+
+
+def _beside_baselines(version: ModelVersion) -> list[tuple[str, JsonObject]]:
+    return []
+
+
+def _figure(value: object) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value if value is not None else "")
+
+
+__all__ = ["answer", "evaluate", "job_run", "register", "train"]

@@ -11,11 +11,12 @@ import structlog
 
 from app.domain.errors import FieldError, InvalidInputError
 from app.domain.ports import AuditLog, Clock, EventStore, JobStore
-from app.domain.types import Job, JobState, Page
+from app.domain.types import Job, JobState, JsonObject, Page
 
 PROMOTE = ("auto", "manual", "never")
 ENDED = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
 EVENTS_SEQ = "events_seq"
+OVERRIDES = "overrides"
 
 _log = structlog.get_logger(__name__)
 
@@ -83,7 +84,13 @@ class Jobs:
             await background.stop()
 
     async def retrain(
-        self, *, model: str | None = None, promote: str = "auto", trigger: str = "api", by: str = "service"
+        self,
+        *,
+        model: str | None = None,
+        promote: str = "auto",
+        trigger: str = "api",
+        by: str = "service",
+        overrides: JsonObject | None = None,
     ) -> Job:
         """Queue a retraining.
 
@@ -93,6 +100,7 @@ class Jobs:
                 ``never`` only keeps it.
             trigger: What asked.
             by: Who asked, for the audit log.
+            overrides: Hyper-parameters that differ from the registry's.
 
         Raises:
             InvalidInputError: The model is unknown.
@@ -110,7 +118,7 @@ class Jobs:
                 model=name,
                 promote=promote,
                 trigger=trigger,
-                detail={EVENTS_SEQ: newest_seq},
+                detail={EVENTS_SEQ: newest_seq, OVERRIDES: overrides or {}},
                 created_at=self._clock.now(),
             )
         )

@@ -11,7 +11,12 @@ from typing import Protocol
 
 import structlog
 
-from app.domain.errors import ArtifactRefusedError, ConflictError, RecserveError, StorageUnavailableError
+from app.domain.errors import (
+    ArtifactRefusedError,
+    ConflictError,
+    RecserveError,
+    StorageUnavailableError,
+)
 from app.domain.ports import (
     ArtifactStore,
     AuditLog,
@@ -32,6 +37,7 @@ from app.training.run import NotEnoughDataError, Progress, TrainedVersion, Train
 
 ACTOR = "retraining"
 Report = Callable[[Progress], None]
+Overrides = Mapping[str, float | int | str | bool]
 
 _log = structlog.get_logger(__name__)
 
@@ -72,7 +78,14 @@ class Retraining:
         self._outside = outside
 
     async def run(
-        self, *, model: str, promote: str, report: Report, by: str = ACTOR, job_id: str | None = None
+        self,
+        *,
+        model: str,
+        promote: str,
+        report: Report,
+        overrides: Overrides | None = None,
+        by: str = ACTOR,
+        job_id: str | None = None,
     ) -> ModelVersion:
         """Train and register; make it live if that is wanted and the gate passed.
 
@@ -80,6 +93,7 @@ class Retraining:
             model: A registry name.
             promote: ``auto``, ``manual`` or ``never``.
             report: Told how far it is, in the training's thread.
+            overrides: Hyper-parameters that differ from the registry's.
             by: Who, for the audit log.
             job_id: The job that asked for it.
 
@@ -88,12 +102,13 @@ class Retraining:
             ArtifactRefusedError: What was made does not open.
             StorageUnavailableError: The database is down.
         """
+        request = TrainRequest(model=model, overrides=overrides or {}, weights=self._outside.weights)
         workdir = self._outside.scratch / "trainings" / (job_id or "now")
         shutil.rmtree(workdir, ignore_errors=True)
         workdir.mkdir(parents=True)
         try:
             live = await self._outside.versions.live()
-            trained, verdict = await asyncio.to_thread(self._make, model, live, workdir, report)
+            trained, verdict = await asyncio.to_thread(self._make, request, live, workdir, report)
         finally:
             shutil.rmtree(workdir, ignore_errors=True)
         row = await self._register(trained, verdict, job_id)
@@ -103,12 +118,12 @@ class Retraining:
         return row
 
     def _make(
-        self, model: str, live: ModelVersion | None, workdir: Path, report: Report
+        self, request: TrainRequest, live: ModelVersion | None, workdir: Path, report: Report
     ) -> tuple[TrainedVersion, Verdict]:
         outside = self._outside
         rival = self._rival(live)
         trained = train(
-            TrainRequest(model=model, weights=outside.weights),
+            request,
             outside.event_log.scan(),
             workdir=workdir,
             progress=report,
@@ -194,7 +209,11 @@ class JobRun:
         writer = asyncio.create_task(self._write_progress(job_id, told))
         try:
             row = await self._retraining.run(
-                model=job.model, promote=job.promote, report=told.add, job_id=job_id
+                model=job.model,
+                promote=job.promote,
+                report=told.add,
+                overrides=job.detail.get("overrides"),
+                job_id=job_id,
             )
         except Exception as error:  # noqa: BLE001  # the end of the process: every reason is logged and kept
             _log.error("training.failed", **failure(error))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from app.domain.ports import Scorer
 from app.domain.types import Query
-from app.pipeline.catalogue import CatalogueSnapshot
+from app.pipeline.catalogue import CatalogueSnapshot, Positions
 from app.pipeline.columns import FloatArray, IntArray
 from app.pipeline.popularity import DailyCounts
 
@@ -30,12 +30,14 @@ class ModelView:
     Attributes:
         places: int64 (n,): the catalogue position of `item_idx` 1 to n, -1 where the catalogue has none.
         item_idx: int64 (items,): the model's number of each item of the catalogue, 0 where it has none.
+        lineage: What the positions are positions of.
         lengths: float32 (n + 1,): of the item vectors, or None where there are none.
     """
 
     scorer: Scorer
     places: IntArray
     item_idx: IntArray
+    lineage: Positions
     lengths: NDArray[np.float32] | None
 
     def scores(self, query: Query, catalogue: CatalogueSnapshot) -> FloatArray | None:
@@ -87,7 +89,7 @@ class ModelView:
 
 def bind(scorer: Scorer, catalogue: CatalogueSnapshot, before: ModelView | None = None) -> ModelView:
     """The scorer over this catalogue, made from an earlier view of the same scorer where there is one."""
-    if before is not None and before.scorer is scorer:
+    if before is not None and before.scorer is scorer and before.lineage is catalogue.lineage:
         if len(before.item_idx) == len(catalogue):
             return before
         places, lengths = _found_since(before.places, scorer.item_ids, catalogue), before.lengths
@@ -98,12 +100,15 @@ def bind(scorer: Scorer, catalogue: CatalogueSnapshot, before: ModelView | None 
     item_idx = np.zeros(len(catalogue), dtype=np.int64)
     known = np.flatnonzero(places >= 0)
     item_idx[places[known]] = known + 1
-    return ModelView(scorer=scorer, places=places, item_idx=item_idx, lengths=lengths)
+    return ModelView(
+        scorer=scorer, places=places, item_idx=item_idx, lineage=catalogue.lineage, lengths=lengths
+    )
 
 
 def _found_since(places: IntArray, item_ids: Sequence[str], catalogue: CatalogueSnapshot) -> IntArray:
-    missing = np.flatnonzero(places < 0)
-    found = places.copy()
+    # The catalogue may also be the older one: a list that waited in the queue.
+    found = np.where(places < len(catalogue), places, -1)
+    missing = np.flatnonzero(found < 0)
     found[missing] = catalogue.aligned([item_ids[int(number)] for number in missing])
     return found
 
@@ -119,6 +124,7 @@ class PopularView:
     """
 
     counts: DailyCounts
+    lineage: Positions
     size: int
     places: IntArray
     popular: FloatArray
@@ -145,6 +151,7 @@ def popular_view(
     """The counts as of now, over this catalogue."""
     return PopularView(
         counts=counts,
+        lineage=catalogue.lineage,
         size=len(catalogue),
         places=catalogue.aligned(counts.item_ids),
         popular=counts.decayed(now, half_life_days),
@@ -154,17 +161,13 @@ def popular_view(
 
 
 def popular_view_over(view: PopularView, catalogue: CatalogueSnapshot) -> PopularView:
-    """The same counts over a catalogue that has grown."""
-    if view.size == len(catalogue):
+    """The same counts over another snapshot of the catalogue."""
+    if view.lineage is catalogue.lineage and view.size == len(catalogue):
         return view
-    return PopularView(
-        counts=view.counts,
-        size=len(catalogue),
-        places=_found_since(view.places, view.counts.item_ids, catalogue),
-        popular=view.popular,
-        trending=view.trending,
-        made_at=view.made_at,
-    )
+    item_ids = view.counts.item_ids
+    same = view.lineage is catalogue.lineage
+    places = _found_since(view.places, item_ids, catalogue) if same else catalogue.aligned(item_ids)
+    return replace(view, lineage=catalogue.lineage, size=len(catalogue), places=places)
 
 
 def latest(catalogue: CatalogueSnapshot, *, since: float | None = None) -> FloatArray:

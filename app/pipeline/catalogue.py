@@ -89,6 +89,11 @@ class CatalogueSnapshot:
     def __len__(self) -> int:
         return len(self.items)
 
+    @property
+    def lineage(self) -> Positions:
+        """What positions are positions of: snapshots that came out of one another share it."""
+        return self._positions
+
     def position(self, item_id: str) -> int:
         """Where the item stands, or -1 where it is unknown."""
         return self._positions.find(item_id, len(self.items))

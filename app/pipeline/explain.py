@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
 
 import numpy as np
 
@@ -108,5 +110,13 @@ def name_of(item_id: str, catalogue: CatalogueSnapshot) -> str:
 
 
 def shown(item: Item, fields: Sequence[str]) -> dict[str, object]:
-    """The fields that were asked for."""
-    return {name: getattr(item, name) for name in fields}
+    """The fields that were asked for, as JSON writes them."""
+    return {name: _written(getattr(item, name)) for name in fields}
+
+
+def _written(value: object) -> object:
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return list(value) if isinstance(value, tuple) else value

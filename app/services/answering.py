@@ -1,0 +1,214 @@
+"""One list computed, in the lane's thread: the pipeline with model and counts bound to the catalogue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import structlog
+
+from app.domain.ports import Scorer
+from app.domain.recommendations import (
+    Explanation,
+    Reason,
+    Recommendation,
+    RecommendationRequest,
+    RecommendedItem,
+    ServedBy,
+)
+from app.pipeline import explain
+from app.pipeline.candidates import ModelView, PopularView, bind, popular_view, popular_view_over
+from app.pipeline.catalogue import CatalogueSnapshot
+from app.pipeline.filters import Clause
+from app.pipeline.history import NO_PAST, Past
+from app.pipeline.run import Listed, Question, everything, listed, restrictions
+from app.pipeline.scenarios import CONTENT, Scenario
+from app.services.popularity import Counted
+from app.telemetry import Metrics, failure
+
+_log = structlog.get_logger(__name__)
+
+NEAREST_SHOWN = 3
+SCORE_DIGITS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A request that was found valid, with what it needs to be answered.
+
+    Attributes:
+        scorer: The model to ask; None where the scenario asks none, or none is live.
+    """
+
+    request: RecommendationRequest
+    scenario: Scenario
+    clause: Clause | None
+    scorer: Scorer | None
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What a list is made from, as it could be read.
+
+    Attributes:
+        degraded: Why some of it is missing or old; None where all is there.
+    """
+
+    catalogue: CatalogueSnapshot
+    counted: Counted
+    past: Past = NO_PAST
+    degraded: str | None = None
+
+
+class Bench:
+    """Keeps the views of the last model and counts, which take a while to build. For one thread at a time."""
+
+    def __init__(self, *, half_life_days: float, metrics: Metrics) -> None:
+        self._half_life_days = half_life_days
+        self._metrics = metrics
+        self._model: ModelView | None = None
+        self._popular: PopularView | None = None
+
+    def answer(self, plan: Plan, material: Material) -> Recommendation:
+        """The list, without an id. A model that fails costs its own places, not the answer."""
+        question, made, degraded = self._made(plan, material)
+        reasons = _reasons(question, made) if plan.request.explain else [None] * len(made.sources)
+        items = material.catalogue.items
+        answer_items = tuple(
+            RecommendedItem(
+                item_id=items[place].item_id,
+                score=round(float(score), SCORE_DIGITS),
+                source=source,
+                reason=reason,
+                item=explain.shown(items[place], plan.request.fields) if plan.request.fields else None,
+            )
+            for place, score, source, reason in zip(
+                made.positions, made.scores, made.sources, reasons, strict=True
+            )
+        )
+        own = len(made.sources) - made.filled
+        return Recommendation(
+            recommendation_id="",
+            scenario=plan.scenario.name,
+            variant="control",
+            model_version=plan.scorer.version if plan.scorer is not None else None,
+            served_by=_served_by(own, degraded),
+            degraded=degraded is not None,
+            reason=degraded or _plain_reason(plan, material, own),
+            items=answer_items,
+            filled=made.filled,
+        )
+
+    def explanation(self, plan: Plan, material: Material, item_id: str) -> Explanation:
+        """Why the item stands where it does in the whole list, or which stage dropped it."""
+        question, made, degraded = self._made(plan, material, whole=True)
+        place = material.catalogue.position(item_id)
+        found = [] if place < 0 else [n for n, other in enumerate(made.positions.tolist()) if other == place]
+        stage, rule = (None, None) if found else _dropped(question, place)
+        near = explain.anchors(
+            tuple(material.past.events),
+            made.positions[found] if found else made.positions[:0],
+            question.model,
+            material.catalogue,
+        )
+        return Explanation(
+            user_id=plan.request.subject.user_id or "",
+            item_id=item_id,
+            eligible=bool(found),
+            rank=found[0] + 1 if found else None,
+            score=round(float(made.scores[found[0]]), SCORE_DIGITS) if found else None,
+            source=made.sources[found[0]] if found else None,
+            model_version=plan.scorer.version if plan.scorer is not None else None,
+            nearest=explain.neighbours(near, 0, material.past, most=NEAREST_SHOWN) if found else (),
+            stage=stage,
+            rule=rule,
+            degraded=degraded is not None,
+        )
+
+    def _made(
+        self, plan: Plan, material: Material, *, whole: bool = False
+    ) -> tuple[Question, Listed, str | None]:
+        question = self._question(plan, material)
+        question = everything(question) if whole else question
+        if plan.scorer is None:
+            return question, listed(question), material.degraded
+        try:
+            self._model = bind(plan.scorer, material.catalogue, self._model)
+            question = replace(question, model=self._model)
+            return question, listed(question), material.degraded
+        except Exception as error:  # noqa: BLE001  # whatever a model's runtime may raise: logged, counted, named
+            self._metrics.degraded.labels("model", type(error).__name__).inc()
+            _log.error("recommend.model_failed", version=plan.scorer.version, **failure(error))
+            self._model = None
+            question = replace(question, model=None)
+            return question, listed(question), material.degraded or "model-failed"
+
+    def _question(self, plan: Plan, material: Material) -> Question:
+        counted, catalogue = material.counted, material.catalogue
+        if self._popular is None or self._popular.counts is not counted.counts:
+            self._popular = popular_view(counted.counts, counted.at, self._half_life_days, catalogue)
+        self._popular = popular_view_over(self._popular, catalogue)
+        return Question(
+            request=plan.request,
+            scenario=plan.scenario,
+            catalogue=catalogue,
+            popularity=self._popular,
+            past=material.past,
+            clause=plan.clause,
+        )
+
+
+def _reasons(question: Question, made: Listed) -> list[Reason | None]:
+    about, scenario = _about(question)
+    near = explain.anchors(about, made.positions, question.model, question.catalogue)
+    return [
+        explain.reason_for(
+            source,
+            # Likeness by description has no vectors to compare: its one anchor is the page's item.
+            about[-1] if source == CONTENT else near.nearest(number),
+            scenario=scenario,
+            past=question.past,
+            catalogue=question.catalogue,
+        )
+        for number, source in enumerate(made.sources)
+    ]
+
+
+def _about(question: Question) -> tuple[tuple[str, ...], str]:
+    """The items that may speak for a place of the list, and the scenario in whose words."""
+    context, name = question.request.context, question.scenario.name
+    if name == "product" and context.item_id is not None:
+        return (context.item_id,), name
+    if name == "basket" and context.basket:
+        return context.basket, name
+    return tuple(question.past.events), "home"
+
+
+def _dropped(question: Question, place: int) -> tuple[str, str]:
+    """The first stage that holds something against an item which stands nowhere."""
+    if place < 0:
+        return "catalogue", "there is no such item"
+    item = question.catalogue.items[place]
+    if not question.catalogue.eligible[place]:
+        state = "deleted" if item.deleted else "hidden" if item.hidden else "out of stock"
+        return "catalogue", f"it is {state}"
+    for stage, rule, mask in restrictions(question):
+        if not mask[place]:
+            return stage, rule
+    return "sources", "no source gave it a score"
+
+
+def _served_by(own: int, degraded: str | None) -> ServedBy:
+    if not own:
+        return ServedBy.FALLBACK
+    return ServedBy.MODEL if degraded is None else ServedBy.STALE
+
+
+def _plain_reason(plan: Plan, material: Material, own: int) -> str | None:
+    """Why a list that is not degraded came from the fallback chain all the same."""
+    if own:
+        return None
+    if not material.catalogue.eligible.any():
+        return "no-items"
+    if not plan.scenario.asks_model:
+        return "no-counts"
+    return "no-model" if plan.scorer is None else "cold-start"

@@ -1,0 +1,187 @@
+"""What is popular, kept at hand: read from the event store in the background, never by a request."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+from typing import Protocol
+
+import numpy as np
+import structlog
+
+from app.domain.errors import StorageUnavailableError
+from app.domain.ports import Clock, EventStore
+from app.domain.types import Item
+from app.domain.weights import EventWeight
+from app.pipeline import blend
+from app.pipeline.candidates import popular_view
+from app.pipeline.catalogue import CatalogueSnapshot
+from app.pipeline.popularity import DailyCounts, daily_counts
+from app.services.live_catalogue import LiveCatalogue
+from app.telemetry import Metrics, failure
+
+_log = structlog.get_logger(__name__)
+
+HALF_LIVES = 6
+"""A sale that many half-lives old counts one part in 64: older ones are not read."""
+REST = 20
+"""The store is left alone for so many times as long as it took to count."""
+LAST_RESORT_ITEMS = 500
+SAVE_EVERY_S = 60.0
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class LastResort(Protocol):
+    """The list of popular items on disk, for a start without a database."""
+
+    def load(self) -> list[Item]:
+        """The items, most popular first; empty where there are none."""
+
+    def save(self, items: Sequence[Item]) -> None:
+        """Replace them in one step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Counts as of a moment.
+
+    Attributes:
+        version: Changes when the counts do; the same in every process that read the same.
+    """
+
+    counts: DailyCounts
+    at: datetime
+    version: str
+
+
+class Popularity:
+    """Counts by item and day, read again when new events came.
+
+    Args:
+        events: The store.
+        catalogue: Names what may be shown, for the list on disk.
+        clock: Wall time.
+        weights: What each event counts.
+        half_life_days: Days after which a sale counts half.
+        last_resort: The list on disk.
+        metrics: Counts failures.
+        poll_s: Seconds between two looks for new events.
+    """
+
+    def __init__(
+        self,
+        *,
+        events: EventStore,
+        catalogue: LiveCatalogue,
+        clock: Clock,
+        weights: Mapping[str, EventWeight],
+        half_life_days: float,
+        last_resort: LastResort,
+        metrics: Metrics,
+        poll_s: float = 5.0,
+    ) -> None:
+        self._events = events
+        self._catalogue = catalogue
+        self._clock = clock
+        self._weights = weights
+        self.half_life_days = half_life_days
+        self._last_resort = last_resort
+        self._metrics = metrics
+        self._poll_s = poll_s
+        self._seq = -1
+        self._current = _counted([], weights, clock.now())
+        self._saved: tuple[str, int] | None = None
+        self._saved_at = 0.0
+        self._follower: asyncio.Task[None] | None = None
+
+    @property
+    def current(self) -> Counted:
+        """The last counts there are."""
+        return self._current
+
+    async def load_last_resort(self) -> None:
+        """Take the list on disk, for the catalogue and the counts alike, until the database answers."""
+        items = await asyncio.to_thread(self._last_resort.load)
+        if not items or self._catalogue.loaded:
+            return
+        self._catalogue.seed(items)
+        today = self._clock.now().date().isoformat()
+        rows = [(item.item_id, "purchase", today, len(items) - place) for place, item in enumerate(items)]
+        self._current = _counted(rows, {"purchase": EventWeight(1.0, 1.0)}, self._clock.now())
+        _log.warning("popularity.last_resort.taken", items=len(items))
+
+    async def refresh(self) -> None:
+        """Count again if anything new came. Raises `StorageUnavailableError`."""
+        new, highest = await self._events.count_since(max(self._seq, 0))
+        today = self._clock.now().date()
+        if self._seq >= 0 and not new and self._current.at.date() == today:
+            return
+        now = self._clock.now()
+        rows = await self._events.daily_counts(now - timedelta(days=HALF_LIVES * self.half_life_days))
+        if not rows:
+            # A shop's old export: all of it is long ago, and still says what sells.
+            rows = await self._events.daily_counts(LONG_AGO)
+        self._current = await asyncio.to_thread(_counted, rows, self._weights, now)
+        self._seq = highest
+
+    async def save_last_resort(self) -> None:
+        """Write the best of what may be shown to disk, if it may have changed."""
+        snapshot, counted = self._catalogue.current, self._current
+        state = (counted.version, snapshot.revision)
+        rested = self._saved is None or monotonic() - self._saved_at >= SAVE_EVERY_S
+        if state == self._saved or not rested or not self._catalogue.loaded:
+            return
+        await asyncio.to_thread(self._save, snapshot, counted)
+        self._saved, self._saved_at = state, monotonic()
+
+    def follow(self) -> None:
+        """Start counting by itself."""
+        self._follower = asyncio.create_task(self._follow(), name="popularity.follow")
+
+    async def stop(self) -> None:
+        """Stop counting."""
+        if self._follower is not None:
+            self._follower.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._follower
+            self._follower = None
+
+    def _save(self, snapshot: CatalogueSnapshot, counted: Counted) -> None:
+        view = popular_view(counted.counts, counted.at, self.half_life_days, snapshot)
+        scores = view.scores("popular", snapshot, None)
+        fresh = np.where(np.isnan(snapshot.fresh_at), 0.0, snapshot.fresh_at)
+        best = blend.top(scores, snapshot.eligible, LAST_RESORT_ITEMS, snapshot.rank)
+        rest = snapshot.eligible.copy()
+        rest[best] = False
+        newest = blend.top(fresh, rest, LAST_RESORT_ITEMS - len(best), snapshot.rank)
+        self._last_resort.save([snapshot.items[place] for place in (*best, *newest)])
+
+    async def _follow(self) -> None:
+        while True:
+            began = monotonic()
+            await self._step()
+            await asyncio.sleep(max(self._poll_s, REST * (monotonic() - began)))
+
+    async def _step(self) -> None:
+        try:
+            await self.refresh()
+            await self.save_last_resort()
+        except StorageUnavailableError:
+            self._metrics.degraded.labels("popularity", "storage-unavailable").inc()
+            _log.warning("popularity.refresh_failed", reason="storage-unavailable")
+        except Exception as error:  # noqa: BLE001  # the follower outlives a full disk or a bug: logged, counted
+            self._metrics.degraded.labels("popularity", type(error).__name__).inc()
+            _log.error("popularity.refresh_crashed", **failure(error))
+
+
+def _counted(
+    rows: Sequence[tuple[str, str, str, int]], weights: Mapping[str, EventWeight], at: datetime
+) -> Counted:
+    ordered = sorted(rows)
+    digest = hashlib.blake2b(repr((at.date(), ordered)).encode(), digest_size=8).hexdigest()
+    return Counted(counts=daily_counts(ordered, weights), at=at, version=digest)

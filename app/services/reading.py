@@ -1,0 +1,115 @@
+"""What a list is made from, read from the database within a request's time, or said to be missing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from typing import Any, TypeVar
+
+import structlog
+
+from app.domain.breaker import Breaker
+from app.domain.errors import StorageUnavailableError
+from app.domain.ports import Clock, EventStore
+from app.domain.recommendations import RecommendationRequest
+from app.domain.types import Interaction, Subject
+from app.domain.weights import EventWeight
+from app.pipeline.history import past_of
+from app.services.answering import Material
+from app.services.deadlines import LateError, Patience
+from app.services.live_catalogue import LiveCatalogue
+from app.services.popularity import Popularity
+from app.telemetry import Metrics, failure
+
+T = TypeVar("T")
+_log = structlog.get_logger(__name__)
+
+DATABASE_UNAVAILABLE = "database-unavailable"
+NO_SUBJECT = Subject()
+
+
+class Reader:
+    """Reads the catalogue's changes and a history side by side; leaves a failing database alone for a while.
+
+    Args:
+        events: Gives histories.
+        catalogue: The live snapshot.
+        popularity: The counts.
+        clock: Wall time.
+        weights: What each event says.
+        metrics: Counts failures.
+        deadline_s: For both together.
+        history_limit: Newest interactions a list is made from.
+    """
+
+    def __init__(
+        self,
+        *,
+        events: EventStore,
+        catalogue: LiveCatalogue,
+        popularity: Popularity,
+        clock: Clock,
+        weights: Mapping[str, EventWeight],
+        metrics: Metrics,
+        deadline_s: float,
+        history_limit: int,
+    ) -> None:
+        self._events = events
+        self._catalogue = catalogue
+        self._popularity = popularity
+        self._clock = clock
+        self._weights = weights
+        self._metrics = metrics
+        self._deadline_s = deadline_s
+        self._history_limit = history_limit
+        self._patience = Patience()
+        self._breaker = Breaker(failures=3, open_s=1.0)
+
+    async def material(self, request: RecommendationRequest) -> Material:
+        """The newest there is; `degraded` where the database did not give all of it."""
+        now = self._clock.now()
+        stored, fresh = await self._read(request.subject)
+        return Material(
+            catalogue=self._catalogue.current,
+            counted=self._popularity.current,
+            past=past_of(stored or [], request.context.history, now, self._weights),
+            degraded=None if stored is not None and fresh else DATABASE_UNAVAILABLE,
+        )
+
+    def known(self, reason: str) -> Material:
+        """What the process knows without asking: nobody's past, the last catalogue and counts."""
+        return Material(catalogue=self._catalogue.current, counted=self._popularity.current, degraded=reason)
+
+    async def stop(self) -> None:
+        """Drop what is late."""
+        await self._patience.stop()
+
+    async def _read(self, subject: Subject) -> tuple[list[Interaction] | None, bool]:
+        """The history, None where it could not be read, and whether the catalogue is the newest."""
+        if not self._breaker.allows():
+            self._metrics.degraded.labels("recommend_read", "breaker-open").inc()
+            return None, False
+        history, catalogue = await asyncio.gather(
+            self._attempt("history", self._history(subject)),
+            self._attempt("catalogue", self._catalogue.refresh()),
+        )
+        if history is not None and catalogue is not None:
+            self._breaker.succeeded()
+        elif self._breaker.failed():
+            _log.warning("recommend.database_left_alone")
+        return history, catalogue is not None
+
+    async def _history(self, subject: Subject) -> list[Interaction]:
+        if subject == NO_SUBJECT:
+            return []
+        return await self._events.history(subject, limit=self._history_limit)
+
+    async def _attempt(self, part: str, work: Coroutine[Any, Any, T]) -> T | None:
+        try:
+            return await self._patience.within(work, self._deadline_s)
+        except (LateError, StorageUnavailableError) as error:
+            self._metrics.degraded.labels(part, type(error).__name__).inc()
+        except Exception as error:  # noqa: BLE001  # a list is owed whatever a driver raises: logged, counted
+            self._metrics.degraded.labels(part, type(error).__name__).inc()
+            _log.error("recommend.read_failed", part=part, **failure(error))
+        return None

@@ -1,0 +1,314 @@
+"""Every list the service gives: from the cache, or made now from the newest history, or from what is left.
+
+plan (422 for what cannot be) ─► cache ─► one computation a list ─► answer
+│ database: catalogue, history ─► lane: the pipeline
+└ late, full or failed ─► the fallback list, degraded, 200
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import structlog
+from ulid import ULID
+
+from app.domain.errors import FieldError, InvalidInputError, StorageUnavailableError
+from app.domain.ports import Clock, EventStore, ListCache, Scorer
+from app.domain.recommendations import (
+    Explanation,
+    Recommendation,
+    RecommendationRequest,
+    ServedBy,
+)
+from app.domain.types import Subject
+from app.domain.weights import EventWeight
+from app.pipeline.filters import parse_filter
+from app.pipeline.scenarios import SCENARIOS, Scenario
+from app.services.answer_codec import decoded, encoded, list_key
+from app.services.answering import Bench, Material, Plan
+from app.services.deadlines import LateError, Patience
+from app.services.lane import BusyError, Lane
+from app.services.live_catalogue import SUBJECT as CATALOGUE_SUBJECT
+from app.services.live_catalogue import LiveCatalogue
+from app.services.popularity import Popularity
+from app.services.reading import NO_SUBJECT, Reader
+from app.telemetry import Metrics
+
+_log = structlog.get_logger(__name__)
+
+START_S = 5.0
+DEADLINE, BUSY = "deadline", "busy"
+
+
+class LiveModel(Protocol):
+    """Which model answers now."""
+
+    @property
+    def current(self) -> Scorer | None:
+        """The live scorer; None where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecommendSettings:
+    """How long and how far.
+
+    Attributes:
+        deadline_s: A request that takes longer is answered by the fallback list.
+        database_deadline_s: The part of it for reading the catalogue's changes and the history.
+        history_limit: Newest interactions a list is made from.
+    """
+
+    deadline_s: float = 0.3
+    database_deadline_s: float = 0.25
+    history_limit: int = 200
+
+
+@dataclass(slots=True)
+class _Flight:
+    """A computation under way, and what it has read so far."""
+
+    task: asyncio.Task[Recommendation] | None = None
+    material: Material | None = None
+
+
+class Recommend:
+    """The recommendation calls.
+
+    Args:
+        models: Gives the live scorer.
+        events: Gives histories.
+        catalogue: The live snapshot; started and stopped here.
+        popularity: The counts; started and stopped here.
+        cache: Lists made before.
+        clock: Wall time.
+        weights: What each event says.
+        metrics: Counts what went wrong.
+        settings: Deadlines and limits.
+    """
+
+    def __init__(
+        self,
+        *,
+        models: LiveModel,
+        events: EventStore,
+        catalogue: LiveCatalogue,
+        popularity: Popularity,
+        cache: ListCache,
+        clock: Clock,
+        weights: Mapping[str, EventWeight],
+        metrics: Metrics,
+        settings: RecommendSettings | None = None,
+    ) -> None:
+        settings = settings or RecommendSettings()
+        self._models = models
+        self._catalogue = catalogue
+        self._popularity = popularity
+        self._cache = cache
+        self._metrics = metrics
+        self._deadline_s = settings.deadline_s
+        self._reader = Reader(
+            events=events,
+            catalogue=catalogue,
+            popularity=popularity,
+            clock=clock,
+            weights=weights,
+            metrics=metrics,
+            deadline_s=settings.database_deadline_s,
+            history_limit=settings.history_limit,
+        )
+        self._patience = Patience()
+        # Fallback lists have a lane of their own: a model that hangs must not hold them up.
+        self._lane, self._spare_lane = Lane("scoring"), Lane("fallback", most=1024)
+        half_life = popularity.half_life_days
+        self._bench = Bench(half_life_days=half_life, metrics=metrics)
+        self._spare_bench = Bench(half_life_days=half_life, metrics=metrics)
+        self._flights: dict[tuple[str, str], _Flight] = {}
+        self._aloft: set[asyncio.Task[Recommendation]] = set()
+
+    async def start(self) -> None:
+        """Read catalogue and counts; where the database does not answer, take what is on disk, and go on."""
+        try:
+            await self._patience.within(self._load(), START_S)
+        except (LateError, StorageUnavailableError) as error:
+            self._count("recommend_start", error)
+            _log.warning("recommend.started_without_database", reason=type(error).__name__)
+            await self._popularity.load_last_resort()
+        self._catalogue.follow()
+        self._popularity.follow()
+
+    async def stop(self) -> None:
+        """Stop what runs in the background."""
+        await self._popularity.stop()
+        await self._catalogue.stop()
+        for task in self._aloft:
+            task.cancel()
+        await asyncio.gather(*self._aloft, return_exceptions=True)
+        await self._reader.stop()
+        await self._patience.stop()
+        self._lane.stop()
+        self._spare_lane.stop()
+
+    # --- The calls ---
+
+    async def recommend(self, request: RecommendationRequest, *, at: str = "") -> Recommendation:
+        """A list.
+
+        Args:
+            request: What is asked.
+            at: Where the request stands in the body, for pointers.
+
+        Raises:
+            InvalidInputError: A scenario that does not exist, a filter that cannot be read.
+        """
+        return await self._answer(self._plan(request, at=at))
+
+    async def rank(self, request: RecommendationRequest) -> Recommendation:
+        """The caller's own items, `only_item_ids`, best first for this person."""
+        item_ids = tuple(dict.fromkeys(request.only_item_ids or ()))
+        request = replace(request, scenario="rank", only_item_ids=item_ids, n=max(1, len(item_ids)))
+        return await self._answer(self._planned(request, SCENARIOS["rank"], at=""))
+
+    async def page(self, placements: Sequence[RecommendationRequest]) -> list[Recommendation]:
+        """Several lists for one page, none of them with an item of an earlier one.
+
+        Raises:
+            InvalidInputError: One of them cannot be; its pointer begins with `/placements/N`.
+        """
+        for number, placement in enumerate(placements):
+            self._plan(placement, at=f"/placements/{number}")
+        answers: list[Recommendation] = []
+        shown: tuple[str, ...] = ()
+        for placement in placements:
+            left_out = (*placement.exclude_item_ids, *shown)
+            answers.append(await self.recommend(replace(placement, exclude_item_ids=left_out)))
+            shown = (*shown, *(item.item_id for item in answers[-1].items))
+        return answers
+
+    async def explain(self, user_id: str, item_id: str) -> Explanation:
+        """Why the item stands in the user's personal list, or why not."""
+        plan = self._plan(RecommendationRequest(subject=Subject(user_id=user_id)), at="")
+        material = await self._reader.material(plan.request)
+        work = self._lane.run(lambda: self._bench.explanation(plan, material, item_id))
+        try:
+            return await self._patience.within(work, self._deadline_s)
+        except (LateError, BusyError) as error:
+            self._count("explain", error)
+        plain, left = replace(plan, scorer=None), replace(material, degraded=DEADLINE)
+        return await self._spare_lane.run(lambda: self._spare_bench.explanation(plain, left, item_id))
+
+    # --- Plan ---
+
+    def _plan(self, request: RecommendationRequest, *, at: str) -> Plan:
+        scenario = _scenario(request, at=at)
+        return self._planned(request, scenario, at=at)
+
+    def _planned(self, request: RecommendationRequest, scenario: Scenario, *, at: str) -> Plan:
+        clause = None if request.filter is None else parse_filter(request.filter, pointer=f"{at}/filter")
+        scorer = self._models.current if scenario.asks_model else None
+        return Plan(request=request, scenario=scenario, clause=clause, scorer=scorer)
+
+    # --- One answer ---
+
+    async def _answer(self, plan: Plan) -> Recommendation:
+        subjects = (*plan.request.subject.names(), CATALOGUE_SUBJECT)
+        key = self._key(plan)
+        # The stamps are read before the history: what is made from it is kept only if they still hold.
+        found = await self._cache.read(subjects, key)
+        if found.body is not None:
+            answer = decoded(found.body, recommendation_id=_new_id())
+            if answer is not None:
+                return replace(answer, served_by=ServedBy.CACHE)
+            self._metrics.degraded.labels("list_cache", "unreadable").inc()
+        flight = self._board(plan, subjects, key, found.token)
+        assert flight.task is not None  # noqa: S101  # set where it is made
+        done, _ = await asyncio.wait({flight.task}, timeout=self._deadline_s)
+        if done:
+            return replace(flight.task.result(), recommendation_id=_new_id())
+        self._count("recommend", LateError())
+        return await self._fallback(plan, flight.material, DEADLINE)
+
+    def _key(self, plan: Plan) -> str:
+        personal = plan.scenario.asks_model and plan.request.subject != NO_SUBJECT
+        return list_key(
+            plan.request,
+            model_version=plan.scorer.version if plan.scorer is not None else None,
+            # A person's list changes with their events; everybody's list with the counts.
+            counts_version=None if personal else self._popularity.current.version,
+        )
+
+    def _board(self, plan: Plan, subjects: Sequence[str], key: str, token: str | None) -> _Flight:
+        """The computation of this list under these stamps: the one under way, or a new one.
+
+        Under other stamps it is another list, however equal the request. Without stamps nobody can say
+        whether a computation began before or after an event, so each has its own.
+        """
+        place = None if token is None else (key, token)
+        known = None if place is None else self._flights.get(place)
+        if known is not None:
+            return known
+        flight = _Flight()
+        work = self._compute(plan, flight, subjects, key, token)
+        flight.task = asyncio.create_task(work, name="recommend")
+        self._aloft.add(flight.task)
+        flight.task.add_done_callback(self._land)
+        if place is not None:
+            self._flights[place] = flight
+            flight.task.add_done_callback(lambda _: self._flights.pop(place, None))
+        return flight
+
+    def _land(self, task: asyncio.Task[Recommendation]) -> None:
+        self._aloft.discard(task)
+        if not task.cancelled():
+            task.exception()  # Looked at: everybody who waited may have gone.
+
+    async def _compute(
+        self, plan: Plan, flight: _Flight, subjects: Sequence[str], key: str, token: str | None
+    ) -> Recommendation:
+        flight.material = material = await self._reader.material(plan.request)
+        try:
+            answer = await self._lane.run(lambda: self._bench.answer(plan, material))
+        except BusyError as error:
+            self._count("recommend", error)
+            return await self._fallback(plan, material, BUSY)
+        if token is not None and not answer.degraded:
+            await self._cache.store(subjects, key, encoded(answer), token=token)
+        return answer
+
+    async def _fallback(self, plan: Plan, material: Material | None, reason: str) -> Recommendation:
+        """The list of the simpler sources, from what was read so far or the process knows already."""
+        left = self._reader.known(reason) if material is None else replace(material, degraded=reason)
+        plain = replace(plan, scorer=None)
+        answer = await self._spare_lane.run(lambda: self._spare_bench.answer(plain, left))
+        version = plan.scorer.version if plan.scorer is not None else None
+        return replace(answer, recommendation_id=_new_id(), model_version=version)
+
+    async def _load(self) -> None:
+        await self._catalogue.refresh()
+        await self._popularity.refresh()
+
+    def _count(self, part: str, error: Exception) -> None:
+        self._metrics.degraded.labels(part, type(error).__name__).inc()
+
+
+def _scenario(request: RecommendationRequest, *, at: str) -> Scenario:
+    """The pipeline the request names. Raises `InvalidInputError`."""
+    scenario = SCENARIOS.get(request.scenario)
+    if scenario is None or scenario.name == "rank":
+        reason = "is not one of " + ", ".join(name for name in SCENARIOS if name != "rank")
+        if scenario is not None:
+            reason = "needs the items to rank: use POST /v1/rank"
+        raise InvalidInputError("The scenario is unknown.", [FieldError(f"{at}/scenario", reason)])
+    if scenario.name == "product" and request.context.item_id is None:
+        fault = FieldError(f"{at}/context/item_id", "is required by the scenario product")
+        raise InvalidInputError("The scenario needs an item.", [fault])
+    if scenario.name == "basket" and not request.context.basket:
+        # An empty basket is a basket page's usual state: the personal list stands there.
+        return replace(SCENARIOS["home"], name="basket")
+    return scenario
+
+
+def _new_id() -> str:
+    return str(ULID())

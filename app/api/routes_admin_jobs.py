@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Annotated
 
+import structlog
 from fastapi import Path
 from starlette.responses import StreamingResponse
 
 from app.api.auth import Caller, Needs
 from app.api.bodies import OptionalBody
-from app.api.context import ServicesDep
+from app.api.context import DrainDep, ServicesDep
 from app.api.queries import admin_router
 from app.api.schemas_retraining import JobAnswer, JobPage, RetrainAnswer, RetrainBody
 from app.api.values import Cursor, Limit, Line
+from app.domain.errors import StorageUnavailableError
+from app.domain.types import Job
 from app.services.jobs import ENDED, Jobs
 
 EVENT_STREAM = "text/event-stream"
+_log = structlog.get_logger(__name__)
 router = admin_router()
 
 Admin = Annotated[Caller, Needs("admin")]
@@ -59,19 +63,30 @@ async def cancel_job(caller: Admin, services: ServicesDep, job_id: JobId) -> Job
     responses={200: {"content": {EVENT_STREAM: {"schema": {"type": "string"}}}}},
     summary="Watch a job",
 )
-async def watch_job(_: Admin, services: ServicesDep, job_id: JobId) -> StreamingResponse:
-    """Server-sent events: `progress` with the job each time it changes, `end` with its end."""
+async def watch_job(_: Admin, services: ServicesDep, drain: DrainDep, job_id: JobId) -> StreamingResponse:
+    """Server-sent events: `progress` with the job each time it changes, `end` with its end.
+
+    A stream that ends without `end` was cut by the service's own end or a database that is away: connect
+    again.
+    """
     # Asked for before the stream's head is out, so that an unknown job is a 404.
     await services.jobs.get(job_id)
-    return StreamingResponse(_stream(services.jobs, job_id), media_type=EVENT_STREAM)
+    return StreamingResponse(
+        _stream(services.jobs, job_id, is_over=lambda: drain.started), media_type=EVENT_STREAM
+    )
 
 
-async def _stream(jobs: Jobs, job_id: str) -> AsyncIterator[str]:
-    async with aclosing(jobs.watch(job_id)) as watched:
-        async for job in watched:
-            if job is None:
-                yield ": still running\n\n"
-                continue
-            name = "end" if job.state in ENDED else "progress"
-            body = json.dumps(JobAnswer.of(job).model_dump(mode="json"), separators=(",", ":"))
-            yield f"event: {name}\ndata: {body}\n\n"
+async def _stream(jobs: Jobs, job_id: str, *, is_over: Callable[[], bool]) -> AsyncIterator[str]:
+    async with aclosing(jobs.watch(job_id, is_over=is_over)) as watched:
+        try:
+            async for job in watched:
+                yield ": still running\n\n" if job is None else _event(job)
+        except StorageUnavailableError:
+            # The head is out; the end of the stream is all that can be said, and a client connects again.
+            _log.warning("job.stream.cut", job_id=job_id, reason="storage-unavailable")
+
+
+def _event(job: Job) -> str:
+    name = "end" if job.state in ENDED else "progress"
+    body = json.dumps(JobAnswer.of(job).model_dump(mode="json"), separators=(",", ":"))
+    return f"event: {name}\ndata: {body}\n\n"

@@ -150,16 +150,27 @@ class Jobs:
         return job
 
     async def watch(
-        self, job_id: str, *, poll_s: float = 0.5, heartbeat_s: float = 10.0
+        self,
+        job_id: str,
+        *,
+        poll_s: float = 0.5,
+        heartbeat_s: float = 10.0,
+        is_over: Callable[[], bool] = lambda: False,
     ) -> AsyncGenerator[Job | None, None]:
         """The job each time it changes, until it has ended; None when nothing was said for `heartbeat_s`.
+
+        Args:
+            job_id: The job.
+            poll_s: Seconds between two looks at it.
+            heartbeat_s: Seconds of silence at most.
+            is_over: Asked before each look: whether nobody wants to watch any more.
 
         Raises:
             NotFoundError: There is no such job.
         """
         last: Job | None = None
         spoke_at = monotonic()
-        while last is None or last.state not in ENDED:
+        while not is_over() and (last is None or last.state not in ENDED):
             job = await self._jobs.get(job_id)
             if _shown(job) != _shown(last):
                 spoke_at, last = monotonic(), job

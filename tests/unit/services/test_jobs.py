@@ -10,8 +10,7 @@ from itertools import count
 import pytest
 from structlog.testing import capture_logs
 
-from app.adapters.sql.engine import Database
-from app.adapters.sql.stores import sql_stores
+from app.adapters.memory_stores import memory_stores
 from app.domain.errors import InvalidInputError, JobRunningError, NotFoundError
 from app.domain.ports import Stores
 from app.domain.types import Event, EventItem, Job, JobState
@@ -110,10 +109,8 @@ def make_supervisor(
 
 
 @pytest.fixture
-async def stores(sqlite_url: str, clock: FixedClock) -> AsyncIterator[Stores]:
-    database = Database(sqlite_url, deadline_s=20.0)
-    yield sql_stores(database, tenant="default", clock=clock)
-    await database.close()
+def stores(clock: FixedClock) -> Stores:
+    return memory_stores(clock=clock)
 
 
 @pytest.fixture

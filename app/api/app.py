@@ -21,6 +21,7 @@ from app.api import (
     routes_events,
     routes_health,
     routes_items,
+    routes_recommend,
     routes_users,
 )
 from app.api.context import AppState
@@ -41,6 +42,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     routes_health.router,
     routes_events.router,
     routes_items.router,
+    routes_recommend.router,
     routes_users.router,
     routes_admin_jobs.router,
     routes_admin_models.router,

@@ -1,0 +1,129 @@
+"""The recommendation calls: every one answers 200 with a list, and says where the list came from."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import Query
+
+from app.api.auth import Caller, Needs
+from app.api.bodies import Body
+from app.api.context import ServicesDep
+from app.api.queries import router as make_router
+from app.api.schemas_recommend import (
+    ExplanationAnswer,
+    PageAnswer,
+    PageBody,
+    RankBody,
+    RecommendationAnswer,
+    RecommendationsBody,
+)
+from app.api.values import Line, PathId
+from app.domain.recommendations import Context, Recommendation, RecommendationRequest
+from app.domain.types import Subject
+
+router = make_router(tag="recommendations")
+
+Asker = Annotated[Caller, Needs("recommend")]
+Reader = Annotated[Caller, Needs("users:read")]
+Places = Annotated[int, Query(ge=1, le=100, description="Places.")]
+Category = Annotated[Line | None, Query(description="One of the items' categories.")]
+Window = Annotated[
+    str | None,
+    Query(
+        pattern=r"^[1-9][0-9]{0,2}d$",
+        description="Look back so many days, such as `7d`; unset: everything, older counting less.",
+    ),
+]
+
+
+@router.post("/recommendations", response_model=RecommendationAnswer, summary="Recommend")
+async def recommend(
+    caller: Asker, body: Annotated[RecommendationsBody, Body(RecommendationsBody)], services: ServicesDep
+) -> RecommendationAnswer:
+    """A list for a person, a page or a basket. Who and what is unknown gets the fallback, never an error."""
+    caller.require_user(body.user_id)
+    return _answer(await services.recommend.recommend(body.to_request()))
+
+
+@router.get(
+    "/users/{user_id}/recommendations", response_model=RecommendationAnswer, summary="Recommend to a user"
+)
+async def recommend_to_user(
+    caller: Asker,
+    user_id: PathId,
+    services: ServicesDep,
+    n: Places = 10,
+    scenario: Annotated[
+        Literal["home", "basket", "trending", "popular", "latest"], Query(description="A named pipeline.")
+    ] = "home",
+) -> RecommendationAnswer:
+    """The short form of the personal list."""
+    caller.require_user(user_id)
+    request = RecommendationRequest(scenario=scenario, subject=Subject(user_id=user_id), n=n)
+    return _answer(await services.recommend.recommend(request))
+
+
+@router.get("/items/{item_id}/similar", response_model=RecommendationAnswer, summary="Similar items")
+async def similar(_: Asker, item_id: PathId, services: ServicesDep, n: Places = 10) -> RecommendationAnswer:
+    """Items like this one; popular ones where nobody knows it."""
+    request = RecommendationRequest(scenario="product", context=Context(item_id=item_id), n=n, explain=True)
+    return _answer(await services.recommend.recommend(request))
+
+
+@router.get("/popular", response_model=RecommendationAnswer, summary="Popular items")
+async def popular(
+    _: Asker, services: ServicesDep, n: Places = 10, category: Category = None, window: Window = None
+) -> RecommendationAnswer:
+    """What most people bought, put in their baskets and viewed, newer actions counting more."""
+    return _answer(await services.recommend.recommend(_for_all("popular", n, category, window)))
+
+
+@router.get("/trending", response_model=RecommendationAnswer, summary="Trending items")
+async def trending(
+    _: Asker, services: ServicesDep, n: Places = 10, category: Category = None, window: Window = None
+) -> RecommendationAnswer:
+    """What rises against its own past; popular items where nothing does."""
+    return _answer(await services.recommend.recommend(_for_all("trending", n, category, window)))
+
+
+@router.get("/latest", response_model=RecommendationAnswer, summary="Latest items")
+async def latest(
+    _: Asker, services: ServicesDep, n: Places = 10, category: Category = None, window: Window = None
+) -> RecommendationAnswer:
+    """The newest by `published_at`, or by when they were first seen."""
+    return _answer(await services.recommend.recommend(_for_all("latest", n, category, window)))
+
+
+@router.post("/rank", response_model=RecommendationAnswer, summary="Rank your own list")
+async def rank(
+    caller: Asker, body: Annotated[RankBody, Body(RankBody)], services: ServicesDep
+) -> RecommendationAnswer:
+    """The items that may be shown, best first; what is hidden, sold out, unknown or disliked is left out."""
+    caller.require_user(body.user_id)
+    return _answer(await services.recommend.rank(body.to_request()))
+
+
+@router.post("/page", response_model=PageAnswer, summary="Fill a page")
+async def page(caller: Asker, body: Annotated[PageBody, Body(PageBody)], services: ServicesDep) -> PageAnswer:
+    """Several lists in one call; an item stands in the first that has it."""
+    caller.require_user(body.user_id)
+    answers = await services.recommend.page(body.to_requests())
+    return PageAnswer(placements=[_answer(answer) for answer in answers])
+
+
+@router.get(
+    "/users/{user_id}/items/{item_id}/explanation", response_model=ExplanationAnswer, summary="Explain"
+)
+async def explain(_: Reader, user_id: PathId, item_id: PathId, services: ServicesDep) -> ExplanationAnswer:
+    """Why the item stands where it does in the user's list, or which stage and rule dropped it."""
+    return ExplanationAnswer.model_validate(await services.recommend.explain(user_id, item_id))
+
+
+def _for_all(scenario: str, n: int, category: str | None, window: str | None) -> RecommendationRequest:
+    days = None if window is None else int(window.removesuffix("d"))
+    return RecommendationRequest(scenario=scenario, n=n, category=category, window_days=days)
+
+
+def _answer(answer: Recommendation) -> RecommendationAnswer:
+    return RecommendationAnswer.model_validate(answer)

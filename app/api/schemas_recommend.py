@@ -1,0 +1,316 @@
+"""Bodies and answers of the recommendation calls."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, WithJsonSchema
+
+from app.api.values import Answer, Id, Line, Schema
+from app.domain.recommendations import Context, ExcludeSeen, RecommendationRequest
+from app.domain.types import JsonObject, Subject
+from app.pipeline.filters import OPS
+
+MAX_PLACEMENTS = 10
+FieldName = Literal[
+    "title",
+    "description",
+    "categories",
+    "price",
+    "currency",
+    "image_url",
+    "url",
+    "brand",
+    "in_stock",
+    "published_at",
+    "attributes",
+]
+N = Annotated[int, Field(ge=1, le=100, description="Places.")]
+Scenario = Annotated[
+    Line,
+    Field(description="A named pipeline: home, product, basket, trending, popular or latest."),
+    WithJsonSchema(
+        {"type": "string", "enum": ["home", "product", "basket", "trending", "popular", "latest"]}
+    ),
+]
+FilterObject = Annotated[
+    JsonObject,
+    WithJsonSchema(
+        {
+            "type": "object",
+            "description": (
+                'One of {"all": […]}, {"any": […]}, {"not": {…}} or {"field", "op", "value"}; op is one of '
+                f"{', '.join(OPS)}. Fields are an item's own and attributes.NAME."
+            ),
+            "examples": [{"field": "price", "op": "lte", "value": 50}],
+        }
+    ),
+]
+FILTER_EXAMPLE = {
+    "all": [
+        {"field": "price", "op": "lte", "value": 50},
+        {"field": "categories", "op": "any_of", "value": ["mugs"]},
+    ]
+}
+REQUEST_EXAMPLE: dict[str, Any] = {
+    "scenario": "home",
+    "user_id": "u1",
+    "context": {"history": ["i1", "i2"]},
+    "n": 10,
+    "filter": FILTER_EXAMPLE,
+    "exclude_item_ids": ["i7"],
+    "diversity": 0.3,
+    "fields": ["title", "price", "image_url"],
+    "explain": True,
+}
+ANSWER_EXAMPLE: dict[str, Any] = {
+    "recommendation_id": "01KAV6T3M0Q4X9E2R7Y8W1Z5BN",
+    "scenario": "home",
+    "variant": "control",
+    "model_version": "multvae-20261124-101500",
+    "served_by": "model",
+    "degraded": False,
+    "reason": None,
+    "items": [
+        {
+            "item_id": "i4",
+            "score": 0.83,
+            "source": "autoencoder",
+            "reason": {"code": "because_you_viewed", "item_id": "i2", "text": "Because you viewed Blue mug"},
+            "item": {"title": "Red mug", "price": 9.5, "image_url": None},
+        }
+    ],
+    "filled": 0,
+}
+
+
+class ContextBody(Schema):
+    """What the caller knows about the moment."""
+
+    item_id: Id | None = Field(default=None, description="The page's item.")
+    basket: Annotated[list[Id], Field(max_length=100)] = Field(default=[], description="Items in the basket.")
+    history: Annotated[list[Id], Field(max_length=200)] = Field(
+        default=[], description="A session that the caller keeps itself, most recent last."
+    )
+
+    def to_context(self) -> Context:
+        """As the service knows it."""
+        return Context(item_id=self.item_id, basket=tuple(self.basket), history=tuple(self.history))
+
+
+class PersonBody(Schema):
+    """For whom."""
+
+    user_id: Id | None = None
+    session_id: Id | None = None
+    anonymous_id: Id | None = None
+
+    def subject(self) -> Subject:
+        """As the service knows it."""
+        return Subject(user_id=self.user_id, session_id=self.session_id, anonymous_id=self.anonymous_id)
+
+
+class ListOptions(Schema):
+    """How a list is to be: shared by the calls that give one."""
+
+    filter: FilterObject | None = None
+    exclude_item_ids: Annotated[list[Id], Field(max_length=500)] = Field(
+        default=[], description="Left out, also by the fallback."
+    )
+    diversity: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.0, description="0: by score alone; 1: most diverse."
+    )
+    fields: Annotated[list[FieldName], Field(max_length=16)] = Field(
+        default=[], description="Item fields to return."
+    )
+    explain: bool = Field(default=False, description="Say why each item stands there.")
+    exclude_seen: Literal["none", "purchased", "all"] | None = Field(
+        default=None, description="What of the person's past is left out; unset: the scenario's own rule."
+    )
+
+    def apply(self, request: RecommendationRequest) -> RecommendationRequest:
+        """The request with these options."""
+        return RecommendationRequest(
+            scenario=request.scenario,
+            subject=request.subject,
+            context=request.context,
+            n=request.n,
+            only_item_ids=request.only_item_ids,
+            filter=self.filter,
+            exclude_item_ids=tuple(self.exclude_item_ids),
+            diversity=self.diversity,
+            fields=tuple(self.fields),
+            explain=self.explain,
+            exclude_seen=None if self.exclude_seen is None else ExcludeSeen(self.exclude_seen),
+        )
+
+
+class RecommendationsBody(PersonBody, ListOptions):
+    """One list."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [REQUEST_EXAMPLE]})
+
+    scenario: Scenario = "home"
+    context: ContextBody = ContextBody()
+    n: N = 10
+
+    def to_request(self) -> RecommendationRequest:
+        """As the service knows it."""
+        return self.apply(
+            RecommendationRequest(
+                scenario=self.scenario,
+                subject=self.subject(),
+                context=self.context.to_context(),
+                n=self.n,
+            )
+        )
+
+
+class RankBody(PersonBody):
+    """The caller's own list, to be put in order."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"user_id": "u1", "item_ids": ["i4", "i2", "i9"], "explain": True}]}
+    )
+
+    item_ids: Annotated[list[Id], Field(min_length=1, max_length=500)]
+    context: ContextBody = ContextBody()
+    fields: Annotated[list[FieldName], Field(max_length=16)] = Field(default=[])
+    explain: bool = False
+
+    def to_request(self) -> RecommendationRequest:
+        """As the service knows it."""
+        return RecommendationRequest(
+            subject=self.subject(),
+            context=self.context.to_context(),
+            only_item_ids=tuple(self.item_ids),
+            fields=tuple(self.fields),
+            explain=self.explain,
+        )
+
+
+class PlacementBody(ListOptions):
+    """One list of a page."""
+
+    scenario: Scenario = "home"
+    context: ContextBody = ContextBody()
+    n: N = 10
+
+
+class PageBody(PersonBody):
+    """Several lists of one page; no item stands in two of them."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "user_id": "u1",
+                    "placements": [
+                        {"scenario": "home", "n": 8},
+                        {"scenario": "product", "n": 4, "context": {"item_id": "i9"}},
+                    ],
+                }
+            ]
+        }
+    )
+
+    placements: Annotated[list[PlacementBody], Field(min_length=1, max_length=MAX_PLACEMENTS)]
+
+    def to_requests(self) -> list[RecommendationRequest]:
+        """As the service knows them."""
+        subject = self.subject()
+        return [
+            placement.apply(
+                RecommendationRequest(
+                    scenario=placement.scenario,
+                    subject=subject,
+                    context=placement.context.to_context(),
+                    n=placement.n,
+                )
+            )
+            for placement in self.placements
+        ]
+
+
+class ReasonAnswer(Answer):
+    """Why an item stands in a list."""
+
+    code: str = Field(description="For programs: because_you_viewed, similar_to, popular, …")
+    item_id: str | None
+    text: str = Field(description="For people.")
+
+
+class RecommendedItemAnswer(Answer):
+    """One place of a list."""
+
+    item_id: str
+    score: float = Field(ge=0, le=1, description="Compares within one answer only.")
+    source: str
+    reason: ReasonAnswer | None
+    item: dict[str, Any] | None = Field(description="The fields that were asked for.")
+
+
+class RecommendationAnswer(Answer):
+    """A list and how it came to be."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [ANSWER_EXAMPLE]})
+
+    recommendation_id: str = Field(description="Echo it in events: clicks and sales are attributed by it.")
+    scenario: str
+    variant: str
+    model_version: str | None
+    served_by: Literal["model", "cache", "stale", "fallback"]
+    degraded: bool
+    reason: str | None = Field(description="Why it is degraded, or all from the fallback chain.")
+    items: list[RecommendedItemAnswer]
+    filled: int = Field(ge=0, description="Places that the fallback chain filled, under the same filters.")
+
+
+class PageAnswer(Answer):
+    """The page's lists, in the order of the request."""
+
+    placements: list[RecommendationAnswer]
+
+
+class NeighbourAnswer(Answer):
+    """An item of the person's past."""
+
+    item_id: str
+    similarity: float
+    event: str
+
+
+class ExplanationAnswer(Answer):
+    """Why an item stands in a person's list, or why not."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "user_id": "u1",
+                    "item_id": "i4",
+                    "eligible": True,
+                    "rank": 3,
+                    "score": 0.71,
+                    "source": "autoencoder",
+                    "model_version": "multvae-20261124-101500",
+                    "nearest": [{"item_id": "i2", "similarity": 0.64, "event": "view_item"}],
+                    "stage": None,
+                    "rule": None,
+                    "degraded": False,
+                }
+            ]
+        }
+    )
+
+    user_id: str
+    item_id: str
+    eligible: bool = Field(description="Whether it may stand in this person's list at all.")
+    rank: int | None = Field(description="Its place, from 1, in the list of everything that may.")
+    score: float | None
+    source: str | None
+    model_version: str | None
+    nearest: list[NeighbourAnswer]
+    stage: str | None = Field(description="The stage that dropped it: catalogue, disliked, seen.")
+    rule: str | None
+    degraded: bool

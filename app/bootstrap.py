@@ -20,6 +20,7 @@ from ulid import ULID
 from app.adapters.artifacts import open_store
 from app.adapters.child import ProcessLauncher
 from app.adapters.clock import SystemClock
+from app.adapters.last_resort import LastResortFile
 from app.adapters.memory_cache import MemoryListCache
 from app.adapters.redis_cache import RedisListCache
 from app.adapters.revision import git_commit
@@ -32,7 +33,10 @@ from app.domain.ports import ArtifactStore, ItemStore, ListCache, ScorerLoader, 
 from app.domain.types import Job
 from app.domain.weights import DEFAULT_WEIGHTS, EventWeight
 from app.services.jobs import Jobs
+from app.services.live_catalogue import LiveCatalogue
 from app.services.models import ModelRegistry
+from app.services.popularity import Popularity
+from app.services.recommend import Recommend, RecommendSettings
 from app.services.supervisor import Supervisor
 from app.services.triggers import RetrainTriggers
 from app.settings import Settings
@@ -119,6 +123,31 @@ def make_keys(base: Foundation) -> Keys:
     from app.services.keys import Keys
 
     return Keys(keys=base.stores.keys, audit=base.stores.audit, clock=base.clock)
+
+
+def make_recommend(base: Foundation, models: ModelRegistry) -> Recommend:
+    """Every list; it starts and stops its own snapshot of the catalogue and its own counts."""
+    catalogue = LiveCatalogue(items=base.stores.items, cache=base.cache, metrics=base.metrics)
+    popularity = Popularity(
+        events=base.stores.events,
+        catalogue=catalogue,
+        clock=base.clock,
+        weights=weights_of(base.settings),
+        half_life_days=base.settings.popularity_half_life_days,
+        last_resort=LastResortFile(base.settings.scratch_dir / "last_resort.json"),
+        metrics=base.metrics,
+    )
+    return Recommend(
+        models=models,
+        events=base.stores.events,
+        catalogue=catalogue,
+        popularity=popularity,
+        cache=base.cache,
+        clock=base.clock,
+        weights=weights_of(base.settings),
+        metrics=base.metrics,
+        settings=RecommendSettings(history_limit=base.settings.history_limit),
+    )
 
 
 def make_jobs(base: Foundation) -> Jobs:

@@ -52,7 +52,7 @@ class Appended:
         statuses: One an event, in order: accepted, duplicate, or rejected for an unknown item.
         new_item_ids: Items created on first sight.
         unknown: ``(event, line)`` positions in the group of the items that caused a rejection.
-        merged_user_ids: Users whose merged guests have accepted events in the group.
+        merged_user_ids: Users whose merged guests have events in the group, duplicates included.
     """
 
     statuses: tuple[EventStatus, ...]

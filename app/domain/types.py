@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -239,3 +240,18 @@ class Page(Generic[T]):
 
     rows: tuple[T, ...]
     next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What an erasure did. It names nobody: only who holds the service's secret can link it to a user.
+
+    Attributes:
+        user_digest: HMAC-SHA-256 of the user's id, hexadecimal; the tombstone carries the same.
+        rows: Rows deleted, by table.
+    """
+
+    receipt_id: str
+    user_digest: str
+    erased_at: datetime
+    rows: Mapping[str, int]

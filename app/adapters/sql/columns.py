@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,11 +11,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from app.domain.errors import InvalidInputError
-
-MONEY_SCALE = 4
-MAX_MONEY = Decimal(10) ** 14
-_QUANTUM = Decimal(1).scaleb(-MONEY_SCALE)
+from app.domain.money import MONEY_SCALE, exact_money, plain_money
 
 # Text that compares by bytes: the default on SQLite, the C collation on PostgreSQL.
 ByteText = sa.Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
@@ -30,26 +26,9 @@ def utc_text(moment: datetime) -> str:
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
 
 
-def exact_money(value: Decimal) -> Decimal:
-    """The amount with four decimals.
-
-    Raises:
-        InvalidInputError: It is not finite, or 10^14 or more.
-    """
-    if not value.is_finite() or abs(value) >= MAX_MONEY:
-        raise InvalidInputError("An amount is out of range.")
-    return value.quantize(_QUANTUM, rounding=ROUND_HALF_EVEN)
-
-
 def scaled_money(value: Decimal) -> int:
     """The amount in ten-thousandths, SQLite's form."""
     return int(exact_money(value).scaleb(MONEY_SCALE))
-
-
-def plain_money(value: Decimal) -> Decimal:
-    """Without trailing zeros and without an exponent, so that both databases answer alike."""
-    short = value.normalize()
-    return short.quantize(Decimal(1)) if short.as_tuple().exponent > 0 else short  # type: ignore[operator]  # a finite number's exponent is an int
 
 
 class UtcDateTime(TypeDecorator[datetime]):

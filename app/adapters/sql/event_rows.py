@@ -11,7 +11,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.adapters.sql.columns import exact_money, scaled_money, utc_text
+from app.adapters.sql.columns import scaled_money, utc_text
+from app.domain.money import exact_money
 from app.domain.types import Event, EventItem, StoredEvent
 
 # The order of the values in a row, on both databases.

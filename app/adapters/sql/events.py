@@ -69,7 +69,7 @@ class SqlEventStore:
         return Appended(
             statuses=group.statuses(fresh),
             new_item_ids=tuple(new_items),
-            merged_user_ids=await self._merged(connection, accepted),
+            merged_user_ids=await self._merged(connection, group.first.values()),
         )
 
     async def _append_known(
@@ -84,7 +84,7 @@ class SqlEventStore:
         return Appended(
             statuses=group.statuses(fresh, refused),
             unknown=unknown,
-            merged_user_ids=await self._merged(connection, group.of(fresh)),
+            merged_user_ids=await self._merged(connection, group.of(group.first.keys() - refused)),
         )
 
     async def _create_items(self, connection: AsyncConnection, accepted: Iterable[Event]) -> list[str]:
@@ -99,11 +99,9 @@ class SqlEventStore:
             connection, unknown, revision=revision, at=self._clock.now()
         )
 
-    async def _merged(self, connection: AsyncConnection, accepted: Iterable[Event]) -> tuple[str, ...]:
+    async def _merged(self, connection: AsyncConnection, stored: Iterable[Event]) -> tuple[str, ...]:
         guests = {
-            event.anonymous_id
-            for event in accepted
-            if event.anonymous_id is not None and event.user_id is None
+            event.anonymous_id for event in stored if event.anonymous_id is not None and event.user_id is None
         }
         if not guests:
             return ()

@@ -15,6 +15,7 @@ from app.adapters.sql.engine import Database
 from app.adapters.sql.tables import items
 from app.domain.cursors import decode_cursor, encode_cursor
 from app.domain.errors import NotFoundError
+from app.domain.money import stored_money
 from app.domain.ports import Clock
 from app.domain.search import folded, search_text
 from app.domain.types import Item, Page
@@ -79,7 +80,11 @@ class SqlItemStore:
             values = self._row(changed, revision=revision, at=self._clock.now())
             await self._upsert(connection, [values])
             return dataclasses.replace(
-                changed, revision=revision, cold=False, updated_at=values["updated_at"]
+                changed,
+                price=values["price"],
+                revision=revision,
+                cold=False,
+                updated_at=values["updated_at"],
             )
 
         return await self._database.write(work)
@@ -150,7 +155,7 @@ class SqlItemStore:
             "title": item.title,
             "description": item.description,
             "categories": list(item.categories),
-            "price": item.price,
+            "price": stored_money(item.price),
             "currency": item.currency,
             "image_url": item.image_url,
             "url": item.url,

@@ -1,0 +1,161 @@
+"""The event log in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+
+from app.adapters.memory_state import MemoryState, StoredRow, as_stored
+from app.domain.cursors import decode_cursor, decode_moment, encode_cursor
+from app.domain.ports import Appended, Clock, EventColumns
+from app.domain.types import (
+    Event,
+    EventItem,
+    EventStatus,
+    Interaction,
+    Item,
+    Page,
+    StoredEvent,
+    Subject,
+    User,
+)
+
+
+class MemoryEventStore:
+    """Events in a dictionary."""
+
+    def __init__(self, state: MemoryState, *, clock: Clock) -> None:
+        self._state = state
+        self._clock = clock
+
+    async def append(self, events: Sequence[Event], *, create_unknown: bool) -> Appended:
+        """Store a group; ids seen before are duplicates."""
+        stored = [as_stored(event) for event in events]
+        unknown = () if create_unknown else self._unknown(stored)
+        refused = {events[place].event_id for place, _ in unknown}
+        statuses, accepted = [], []
+        for event in stored:
+            if event.event_id in refused:
+                statuses.append(EventStatus.REJECTED)
+            elif event.event_id in self._state.events:
+                statuses.append(EventStatus.DUPLICATE)
+            else:
+                self._state.events[event.event_id] = StoredRow(self._state.next_seq, event)
+                self._state.next_seq += max(1, len(event.items))
+                statuses.append(EventStatus.ACCEPTED)
+                accepted.append(event)
+        guests = {
+            event.anonymous_id
+            for event, status in zip(stored, statuses, strict=True)
+            if event.user_id is None and status is not EventStatus.REJECTED
+        }
+        return Appended(
+            statuses=tuple(statuses),
+            new_item_ids=self._create_cold(accepted) if create_unknown else (),
+            unknown=unknown,
+            merged_user_ids=tuple(
+                sorted({owner for guest, owner in self._state.aliases.items() if guest in guests})
+            ),
+        )
+
+    def _unknown(self, events: Sequence[Event]) -> tuple[tuple[int, int], ...]:
+        return tuple(
+            (place, line_place)
+            for place, event in enumerate(events)
+            for line_place, line in enumerate(event.items)
+            if line.item_id not in self._state.items
+        )
+
+    def _create_cold(self, events: Sequence[Event]) -> tuple[str, ...]:
+        now = self._clock.now()
+        for user_id in sorted({event.user_id for event in events if event.user_id is not None}):
+            self._state.users.setdefault(
+                user_id, User(user_id=user_id, created_at=now, updated_at=now, cold=True)
+            )
+        new = sorted({line.item_id for event in events for line in event.items} - set(self._state.items))
+        if new:
+            self._state.revision += 1
+        for item_id in new:
+            self._state.items[item_id] = Item(
+                item_id=item_id, created_at=now, updated_at=now, revision=self._state.revision, cold=True
+            )
+        return tuple(new)
+
+    async def history(self, subject: Subject, *, limit: int) -> list[Interaction]:
+        """The newest `limit` item interactions of any of the subject's ids and aliases, oldest first."""
+        lines = [
+            Interaction(line.item_id, row.event.name, row.event.happened_at, line.quantity, row.event.value)
+            for row in self._state.rows_of(subject)
+            for line in row.event.items
+        ]
+        return lines[-limit:]
+
+    async def page(self, user_id: str, *, limit: int, cursor: str | None) -> Page[StoredEvent]:
+        """A user's events, newest first."""
+        rows = self._state.rows_of(Subject(user_id=user_id))[::-1]
+        if cursor is not None:
+            moment, seq = decode_cursor(cursor, str, int)
+            before = (decode_moment(moment), int(seq))
+            rows = [row for row in rows if row.key < before]
+        shown = [StoredEvent(row.seq, row.event) for row in rows[:limit]]
+        following = None
+        if len(rows) > limit:
+            following = encode_cursor(shown[-1].event.happened_at.isoformat(), shown[-1].seq)
+        return Page(tuple(shown), following)
+
+    async def count_since(self, seq: int) -> tuple[int, int]:
+        """How many event lines came after `seq`, and the highest seq there is."""
+        seqs = [number for number, _, _ in _lines(self._state)]
+        return sum(number > seq for number in seqs), max(seqs, default=0)
+
+    async def daily_counts(self, since: datetime) -> list[tuple[str, str, str, int]]:
+        """``(item_id, event name, UTC day YYYY-MM-DD, distinct people)`` of events after `since`."""
+        people: dict[tuple[str, str, str], set[str]] = {}
+        for _, event, line in _lines(self._state):
+            if line is not None and event.happened_at > since:
+                day = event.happened_at.astimezone(UTC).date().isoformat()
+                people.setdefault((line.item_id, event.name, day), set()).add(self._state.person(event))
+        return [(*key, len(who)) for key, who in sorted(people.items())]
+
+
+class MemoryEventLog:
+    """The same events in columns."""
+
+    def __init__(self, state: MemoryState, *, batch_lines: int = 50_000) -> None:
+        self._state = state
+        self._batch_lines = batch_lines
+
+    def scan(self, *, since_seq: int = 0) -> Iterator[EventColumns]:
+        """Every line with an item after `since_seq`, by rising `seq`."""
+        lines = [
+            (seq, event, line)
+            for seq, event, line in _lines(self._state)
+            if line is not None and seq > since_seq
+        ]
+        for start in range(0, len(lines), self._batch_lines):
+            yield self._columns(lines[start : start + self._batch_lines])
+
+    def _columns(self, lines: Sequence[tuple[int, Event, EventItem]]) -> EventColumns:
+        events = [event for _, event, _ in lines]
+        moments = [event.happened_at.astimezone(UTC).replace(tzinfo=None) for event in events]
+        return EventColumns(
+            seq=np.array([seq for seq, _, _ in lines], dtype=np.int64),
+            user_key=[self._state.person(event) for event in events],
+            item_id=[line.item_id for _, _, line in lines],
+            name=[event.name for event in events],
+            happened_at=np.array(moments, dtype="datetime64[us]"),
+            quantity=np.array([line.quantity for _, _, line in lines], dtype=np.float64),
+            value=np.array(
+                [None if event.value is None else float(event.value) for event in events], dtype=np.float64
+            ),
+        )
+
+
+def _lines(state: MemoryState) -> Iterator[tuple[int, Event, EventItem | None]]:
+    for row in state.events.values():
+        if not row.event.items:
+            yield row.seq, row.event, None
+        for place, line in enumerate(row.event.items):
+            yield row.seq + place, row.event, line

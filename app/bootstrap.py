@@ -20,6 +20,7 @@ from ulid import ULID
 from app.adapters.artifacts import open_store
 from app.adapters.child import ProcessLauncher
 from app.adapters.clock import SystemClock
+from app.adapters.kept_secret import kept_secret
 from app.adapters.last_resort import LastResortFile
 from app.adapters.memory_cache import MemoryListCache
 from app.adapters.redis_cache import RedisListCache
@@ -29,22 +30,28 @@ from app.adapters.scorers.names import model_names
 from app.adapters.sql.dump import SqlDump
 from app.adapters.sql.engine import Database
 from app.adapters.sql.stores import sql_stores
+from app.api.settings import ApiSettings
 from app.domain.ports import ArtifactStore, ItemStore, ListCache, ScorerLoader, Stores
 from app.domain.types import Job
 from app.domain.weights import DEFAULT_WEIGHTS, EventWeight
+from app.services.catalogue import Catalogue
+from app.services.container import Services
+from app.services.health import Health
+from app.services.ingest import Ingest
 from app.services.jobs import Jobs
+from app.services.keys import Keys
 from app.services.live_catalogue import LiveCatalogue
 from app.services.models import ModelRegistry
 from app.services.popularity import Popularity
 from app.services.recommend import Recommend, RecommendSettings
 from app.services.supervisor import Supervisor
 from app.services.triggers import RetrainTriggers
+from app.services.users import Users
 from app.settings import Settings
 from app.telemetry import Metrics, configure_logging
 
 if TYPE_CHECKING:
     from app.services.importing import Importer
-    from app.services.keys import Keys
     from app.training.job import Retraining
 
 CHILD_DEADLINE_S = 30.0
@@ -107,6 +114,37 @@ def weights_of(settings: Settings) -> Mapping[str, EventWeight]:
     return {**DEFAULT_WEIGHTS, **own}
 
 
+def build(base: Foundation) -> Services:
+    """Every use case of an API process, not started yet."""
+    settings, stores = base.settings, base.stores
+    models = make_models(base)
+    return Services(
+        catalogue=Catalogue(items=stores.items, cache=base.cache),
+        health=Health(items=stores.items, cache=base.cache, models=models),
+        ingest=Ingest(
+            events=stores.events,
+            cache=base.cache,
+            create_unknown=settings.create_unknown,
+            metrics=base.metrics,
+        ),
+        jobs=make_running_jobs(base) if settings.jobs == "embedded" else make_jobs(base),
+        keys=make_keys(base),
+        models=models,
+        recommend=make_recommend(base, models),
+        users=make_users(base),
+    )
+
+
+def api_settings(settings: Settings) -> ApiSettings:
+    """The part of the settings that the HTTP layer reads."""
+    secret = settings.user_token_secret
+    return ApiSettings(
+        user_token_secret=None if secret is None else secret.get_secret_value(),
+        cors_origins=settings.cors_origins,
+        docs=settings.docs,
+    )
+
+
 def make_models(base: Foundation) -> ModelRegistry:
     """The registry of model versions."""
     return ModelRegistry(
@@ -120,9 +158,27 @@ def make_models(base: Foundation) -> ModelRegistry:
 
 def make_keys(base: Foundation) -> Keys:
     """The API keys."""
-    from app.services.keys import Keys
+    return Keys(keys=base.stores.keys, audit=base.stores.audit, clock=base.clock, metrics=base.metrics)
 
-    return Keys(keys=base.stores.keys, audit=base.stores.audit, clock=base.clock)
+
+def make_users(base: Foundation) -> Users:
+    """The users."""
+    given = base.settings.erasure_secret
+    secret = (
+        kept_secret(base.settings.scratch_dir / "erasure.secret")
+        if given is None
+        else given.get_secret_value().encode()
+    )
+    return Users(
+        users=base.stores.users,
+        events=base.stores.events,
+        cache=base.cache,
+        audit=base.stores.audit,
+        clock=base.clock,
+        tenant=base.settings.tenant,
+        secret=secret,
+        new_id=_new_id,
+    )
 
 
 def make_recommend(base: Foundation, models: ModelRegistry) -> Recommend:
@@ -157,7 +213,7 @@ def make_jobs(base: Foundation) -> Jobs:
         events=base.stores.events,
         audit=base.stores.audit,
         clock=base.clock,
-        new_id=lambda: str(ULID()),
+        new_id=_new_id,
         models=model_names(),
         default_model=base.settings.retrain_model,
     )
@@ -297,6 +353,10 @@ async def retraining(settings: Settings) -> AsyncIterator[tuple[Foundation, Retr
         yield base, Retraining(outside)
     finally:
         await base.close()
+
+
+def _new_id() -> str:
+    return str(ULID())
 
 
 def _cache(settings: Settings, metrics: Metrics) -> ListCache:

@@ -12,10 +12,15 @@ from typing import TYPE_CHECKING
 import structlog
 import uvicorn
 
+from app import bootstrap
+from app.api.app import create_app
 from app.api.drain import Drain
+from app.telemetry import configure_logging
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
+
+    from app.settings import Settings
 
 GRACE_S = 5
 _log = structlog.get_logger(__name__)
@@ -52,6 +57,27 @@ class DrainingServer(uvicorn.Server):
         if self._stop_at is not None and monotonic() >= self._stop_at:
             self.should_exit = True
         return await super().on_tick(counter)
+
+
+def serve(settings: Settings) -> None:
+    """Listen where the settings say, and serve until told to stop.
+
+    Raises:
+        PortTakenError: The address is taken or not this machine's.
+        InvalidInputError: An address in the settings cannot be used.
+    """
+    configure_logging(settings.log_level, settings.log_format)
+    listener = listen(settings.host, settings.port)
+    base, drain = bootstrap.lay_foundation(settings), Drain()
+    app = create_app(
+        bootstrap.build(base),
+        bootstrap.api_settings(settings),
+        metrics=base.metrics,
+        drain=drain,
+        now=base.clock.now,
+        on_stopped=base.close,
+    )
+    run(app, listener=listener, drain=drain, drain_s=settings.drain_s)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -41,6 +41,11 @@ class Settings(BaseSettings):
         min_length=32,
         description="Signs the user tokens that go with `pub` keys (HS256); unset: browsers are guests.",
     )
+    erasure_secret: SecretStr | None = Field(
+        default=None,
+        min_length=32,
+        description="Keys the digests of erased users' ids; unset: made once, kept in the scratch folder.",
+    )
     cors_origins: tuple[str, ...] = Field(
         default=(), description="Origins whose pages may call with a `pub` key, exact, as a JSON list."
     )

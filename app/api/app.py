@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import fields
 from datetime import UTC, datetime
@@ -57,6 +57,7 @@ def create_app(
     metrics: Metrics | None = None,
     drain: Drain | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    on_stopped: Callable[[], Awaitable[None]] | None = None,
 ) -> FastAPI:
     """The application over these use cases; it starts and stops them.
 
@@ -66,6 +67,7 @@ def create_app(
         metrics: Where to count; a new registry by default.
         drain: Thrown by the server when it is told to stop.
         now: The clock that dates events.
+        on_stopped: Called once every use case has stopped.
     """
     state = AppState(
         services=services,
@@ -79,7 +81,7 @@ def create_app(
         title="recserve",
         version=__version__,
         description="Recommendations that follow each shopper click by click.",
-        lifespan=_lifespan(state),
+        lifespan=_lifespan(state, on_stopped),
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
@@ -107,12 +109,16 @@ def create_app(
     return app
 
 
-def _lifespan(state: AppState) -> Callable[[FastAPI], AbstractAsyncContextManager[AppState]]:
+def _lifespan(
+    state: AppState, on_stopped: Callable[[], Awaitable[None]] | None
+) -> Callable[[FastAPI], AbstractAsyncContextManager[AppState]]:
     services = state["services"]
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[AppState]:
         async with AsyncExitStack() as running:
+            if on_stopped is not None:
+                running.push_async_callback(on_stopped)
             for field in fields(services):
                 service = getattr(services, field.name)
                 if hasattr(service, "start"):

@@ -50,8 +50,8 @@ def open_session(path: Path) -> onnxruntime.InferenceSession:
     except Exception as error:
         raise ArtifactRefusedError(f"{path.name} cannot be opened by ONNX Runtime.") from error
     inputs = sorted(entry.name for entry in session.get_inputs())
-    outputs = {entry.name for entry in session.get_outputs()}
-    if inputs != _INPUTS or _OUTPUT not in outputs:
+    outputs = [entry.name for entry in session.get_outputs()]
+    if inputs != _INPUTS or outputs != [_OUTPUT]:
         raise ArtifactRefusedError(f"{path.name} lacks the inputs and output of a recommender.")
     return session
 

@@ -26,7 +26,7 @@ from app.datasets.tally import Tally
 from app.domain.event_names import canonical_name
 from app.domain.types import Event, EventItem, Item, User
 
-MAX_LINES = 500
+MAX_LINES = 5_000
 MAX_AHEAD = timedelta(days=1)
 MAX_NAME_BYTES = 64
 
@@ -66,16 +66,52 @@ def users(rows: Iterator[Row], fields: FieldMap, tally: Tally) -> Iterator[Recor
 
 def events(rows: Iterator[Row], fields: FieldMap, rules: EventRules, tally: Tally) -> Iterator[Record[Event]]:
     """Each row an event; rows that follow each other under one event id are the lines of one event."""
-    basket: Record[Event] | None = None
+    basket: _Basket | None = None
     for record in _each(rows, lambda values: _event(values, fields, rules), tally):
-        if basket is not None and _continues(basket.value, record.value):
-            basket = _with_line(basket, record, tally)
+        if basket is not None and record.value.event_id == basket.event_id:
+            basket.add(record, tally)
             continue
         if basket is not None:
-            yield basket
-        basket = record
+            yield basket.record()
+        basket = _Basket(record)
     if basket is not None:
-        yield basket
+        yield basket.record()
+
+
+class _Basket:
+    """An event whose lines are still coming."""
+
+    def __init__(self, first: Record[Event]) -> None:
+        self._first = first
+        self._lines = list(first.value.items)
+        self._known = {replace(line, index=None) for line in first.value.items}
+
+    @property
+    def event_id(self) -> str:
+        return self._first.value.event_id
+
+    def add(self, record: Record[Event], tally: Tally) -> None:
+        """Take one line more; the very same line again is a duplicate row."""
+        if _whose(record.value) != _whose(self._first.value):
+            tally.reject(record.line, "event_id was used by another event on the row before")
+            return
+        fresh = [line for line in record.value.items if replace(line, index=None) not in self._known]
+        if not fresh:
+            tally.duplicates += 1
+        elif len(self._lines) + len(fresh) > MAX_LINES:
+            tally.reject(record.line, f"the event has more than {MAX_LINES} lines")
+        else:
+            self._lines += fresh
+            self._known.update(replace(line, index=None) for line in fresh)
+
+    def record(self) -> Record[Event]:
+        if len(self._lines) == len(self._first.value.items):
+            return self._first
+        return Record(self._first.line, replace(self._first.value, items=tuple(self._lines)))
+
+
+def _whose(event: Event) -> tuple[str | None, ...]:
+    return event.name, event.user_id, event.session_id, event.anonymous_id
 
 
 def _each(
@@ -92,32 +128,6 @@ def _each(
             tally.reject(row.line, str(error), row.values)
             continue
         yield Record(row.line, value)
-
-
-def _continues(basket: Event, line: Event) -> bool:
-    return line.event_id == basket.event_id
-
-
-def _with_line(basket: Record[Event], line: Record[Event], tally: Tally) -> Record[Event]:
-    """The basket with one line more; the very same line again is a duplicate row."""
-    before, added = basket.value, line.value
-    if (added.name, added.user_id, added.session_id, added.anonymous_id) != (
-        before.name,
-        before.user_id,
-        before.session_id,
-        before.anonymous_id,
-    ):
-        tally.reject(line.line, "event_id was used by another event on the row before")
-        return basket
-    known = {replace(item, index=None) for item in before.items}
-    fresh = tuple(item for item in added.items if replace(item, index=None) not in known)
-    if not fresh:
-        tally.duplicates += 1
-        return basket
-    if len(before.items) + len(fresh) > MAX_LINES:
-        tally.reject(line.line, f"the event has more than {MAX_LINES} lines")
-        return basket
-    return Record(basket.line, replace(before, items=before.items + fresh))
 
 
 def _needed(value: str | None, name: str) -> str:

@@ -31,7 +31,7 @@ from app.adapters.sql.dump import SqlDump
 from app.adapters.sql.engine import Database
 from app.adapters.sql.stores import sql_stores
 from app.api.settings import ApiSettings
-from app.domain.ports import ArtifactStore, ItemStore, ListCache, ScorerLoader, Stores
+from app.domain.ports import ArtifactStore, Dump, ListCache, ScorerLoader, Stores
 from app.domain.types import Job
 from app.domain.weights import DEFAULT_WEIGHTS, EventWeight
 from app.services.catalogue import Catalogue
@@ -51,7 +51,6 @@ from app.settings import Settings
 from app.telemetry import Metrics, configure_logging
 
 if TYPE_CHECKING:
-    from app.services.importing import Importer
     from app.training.job import Retraining
 
 CHILD_DEADLINE_S = 30.0
@@ -159,6 +158,11 @@ def make_models(base: Foundation) -> ModelRegistry:
 def make_keys(base: Foundation) -> Keys:
     """The API keys."""
     return Keys(keys=base.stores.keys, audit=base.stores.audit, clock=base.clock, metrics=base.metrics)
+
+
+def make_dump(base: Foundation) -> Dump:
+    """Whole tables, slice by slice."""
+    return SqlDump(base.database, tenant=base.settings.tenant)
 
 
 def make_users(base: Foundation) -> Users:
@@ -269,65 +273,6 @@ async def run_job(settings: Settings, job_id: str) -> Job:
     give_signs_of_life()
     async with retraining(settings) as (base, work):
         return await JobRun(jobs=base.stores.jobs, retraining=work).run(job_id)
-
-
-@dataclass(frozen=True, slots=True)
-class Commands:
-    """The stores a command reads and writes directly."""
-
-    base: Foundation
-
-    @property
-    def items(self) -> ItemStore:
-        """The catalogue."""
-        return self.base.stores.items
-
-    @property
-    def dump(self) -> SqlDump:
-        """Whole tables, slice by slice."""
-        return SqlDump(self.base.database, tenant=self.base.settings.tenant)
-
-    def importer(self) -> Importer:
-        """What stores the records of a file."""
-        from app.services.importing import Importer
-
-        stores = self.base.stores
-        return Importer(
-            events=stores.events,
-            items=stores.items,
-            users=stores.users,
-            cache=self.base.cache,
-            create_unknown=self.base.settings.create_unknown,
-        )
-
-
-@asynccontextmanager
-async def command_stores(settings: Settings) -> AsyncIterator[Commands]:
-    """The stores of a command."""
-    base = lay_foundation(settings, deadline_s=CHILD_DEADLINE_S)
-    try:
-        yield Commands(base)
-    finally:
-        await base.close()
-
-
-@dataclass(frozen=True, slots=True)
-class CommandServices:
-    """The use cases a command calls."""
-
-    keys: Keys
-    models: ModelRegistry
-    jobs: Jobs
-
-
-@asynccontextmanager
-async def command_services(settings: Settings) -> AsyncIterator[CommandServices]:
-    """The use cases of a command; nothing runs in the background."""
-    base = lay_foundation(settings, deadline_s=CHILD_DEADLINE_S)
-    try:
-        yield CommandServices(keys=make_keys(base), models=make_models(base), jobs=make_jobs(base))
-    finally:
-        await base.close()
 
 
 @asynccontextmanager

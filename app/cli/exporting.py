@@ -15,7 +15,6 @@ import typer
 from app.cli.console import FailedError, answer_json, load_settings, run, say
 from app.domain.errors import InvalidInputError
 from app.domain.exports import event_json, item_json, user_json
-from app.domain.ports import Dump
 from app.domain.types import JsonObject
 
 if TYPE_CHECKING:
@@ -99,15 +98,11 @@ def _rows(base: Foundation, kind: Kind) -> AsyncIterator[JsonObject]:
     return {"events": _events, "items": _items, "users": _users}[kind](base)
 
 
-def _dump(base: Foundation) -> Dump:
-    from app.adapters.sql.dump import SqlDump
-
-    return SqlDump(base.database, tenant=base.settings.tenant)
-
-
 async def _events(base: Foundation) -> AsyncIterator[JsonObject]:
+    from app.bootstrap import make_dump
+
     after = 0
-    while found := await _dump(base).events(after=after, limit=SLICE):
+    while found := await make_dump(base).events(after=after, limit=SLICE):
         for stored in found:
             yield event_json(stored)
         after = found[-1].seq
@@ -120,8 +115,10 @@ async def _items(base: Foundation) -> AsyncIterator[JsonObject]:
 
 
 async def _users(base: Foundation) -> AsyncIterator[JsonObject]:
+    from app.bootstrap import make_dump
+
     last = ""
-    while found := await _dump(base).users(after=last, limit=SLICE):
+    while found := await make_dump(base).users(after=last, limit=SLICE):
         for user in found:
             yield user_json(user)
         last = found[-1].user_id

@@ -44,6 +44,21 @@ async def opened(settings: Settings) -> AsyncIterator[Foundation]:
         await base.close()
 
 
+async def check_schema(settings: Settings) -> None:
+    """Refuse a database that answers and has another schema; one that is down is the service's to wait for.
+
+    Raises:
+        FailedError: It has no schema, or another version's.
+    """
+    base = lay_foundation(settings)
+    try:
+        await _require_schema(base)
+    except StorageUnavailableError:
+        return
+    finally:
+        await base.close()
+
+
 async def _require_schema(base: Foundation) -> None:
     from migrations.run import head
 

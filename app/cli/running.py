@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.console import load_settings
+from app.cli.console import FailedError, load_settings, run
 
 
 def register(app: typer.Typer) -> None:
@@ -30,9 +30,16 @@ def serve(
       recserve serve --host 0.0.0.0 --port 8081
       RECSERVE_REDIS_URL=redis://localhost:6379/0 recserve serve
     """
+    from app.cli.opened import check_schema
+    from app.main import PortTakenError
     from app.main import serve as run_service
 
-    run_service(load_settings(host=host, port=port))
+    settings = load_settings(host=host, port=port)
+    run(check_schema(settings))
+    try:
+        run_service(settings)
+    except PortTakenError as error:
+        raise FailedError(str(error)) from error
 
 
 def worker() -> None:
@@ -42,6 +49,9 @@ def worker() -> None:
     Example:
       RECSERVE_DATABASE_URL=postgresql://me:secret@localhost/shop recserve worker
     """
+    from app.cli.opened import check_schema
     from app.worker import run_worker
 
-    run_worker(load_settings())
+    settings = load_settings()
+    run(check_schema(settings))
+    run_worker(settings)

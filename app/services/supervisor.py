@@ -16,6 +16,7 @@ from app.domain.types import Job, JobState
 from app.telemetry import Metrics
 
 MAX_ERROR = 300
+LINES_LOGGED = 20
 _End = tuple[JobState, str | None]
 
 _log = structlog.get_logger(__name__)
@@ -94,7 +95,7 @@ class Supervisor:
         finally:
             # Also when this task is cancelled: the child goes first, then the row says so.
             await child.kill()
-            await asyncio.shield(self._end(job, *end))
+            await asyncio.shield(self._end(job, *end, last_words=child.last_words()))
 
     async def _attend(self, job: Job, child: Child) -> _End:
         """Wait for the child's end or a reason to end it; how the job is to be marked if nobody has yet."""
@@ -130,7 +131,7 @@ class Supervisor:
             return JobState.FAILED, "The job was ended elsewhere."
         return _KEPT
 
-    async def _end(self, job: Job, state: JobState, error: str | None) -> None:
+    async def _end(self, job: Job, state: JobState, error: str | None, *, last_words: str = "") -> None:
         """Write the end; a child that finished wrote its own before, which stands."""
         try:
             row = await self._jobs.finish(job.job_id, state, error=error)
@@ -139,6 +140,8 @@ class Supervisor:
             _log.error("job.end.not_written", job_id=job.job_id, reason=failure.slug)
             return
         _log.info("job.ended", job_id=job.job_id, state=row.state, error=row.error, version=row.version)
+        if row.state is JobState.FAILED and last_words:
+            _log.warning("job.child.said", job_id=job.job_id, lines=last_words.splitlines()[-LINES_LOGGED:])
 
     async def _nap(self, seconds: float, ended: asyncio.Future[int] | None = None) -> None:
         """Sleep until woken, until the child ended, or so many seconds."""

@@ -66,7 +66,9 @@ async def test_list_cache_keeps_subjects_apart(cache: ListCache) -> None:
     assert (await cache.read(("user:u2", "catalogue"), "k")).body is None
 
 
-@pytest.mark.parametrize("one, other", [("a:b", "a"), ("a\r\nb", "a"), ("a*", "a"), ("{a}", "a"), ("é", "e")])
+@pytest.mark.parametrize(
+    ("one", "other"), [("a:b", "a"), ("a\r\nb", "a"), ("a*", "a"), ("{a}", "a"), ("é", "e")]
+)
 async def test_list_cache_keeps_look_alike_subjects_apart(cache: ListCache, one: str, other: str) -> None:
     token = (await cache.read((f"user:{one}",), "k")).token
     assert token is not None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from alembic import command
@@ -25,16 +27,26 @@ def config(url: str, *, output: io.StringIO | None = None) -> Config:
 
 
 def upgrade(url: str, revision: str = "head") -> None:
-    """Bring a database up to a revision. Runs an event loop of its own: not for use inside one."""
+    """Bring a database up to a revision. Blocks until it is done.
+
+    Raises:
+        InvalidInputError: The address cannot be used.
+    """
     parsed = async_url(url)
     if parsed.get_backend_name() == "sqlite":
         make_private_file(Path(str(parsed.database)))
-    command.upgrade(config(url), revision)
+    _apart(command.upgrade, url, revision)
 
 
 def downgrade(url: str, revision: str) -> None:
-    """Take a database back to a revision, `base` being the empty one."""
-    command.downgrade(config(url), revision)
+    """Take a database back to a revision, `base` being the empty one. Blocks until it is done."""
+    _apart(command.downgrade, url, revision)
+
+
+def _apart(what: Callable[[Config, str], None], url: str, revision: str) -> None:
+    # The environment runs an event loop of its own, and the caller's thread may have one already.
+    with ThreadPoolExecutor(1, thread_name_prefix="migrate") as thread:
+        thread.submit(what, config(url), revision).result()
 
 
 def head() -> str:

@@ -64,11 +64,23 @@ def sqlite_url(migrated_sqlite: Path, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def postgres_url(migrated_postgres: PostgresServer) -> Iterator[str]:
-    """A fresh, migrated PostgreSQL database."""
-    name = f"test_{uuid.uuid4().hex}"
-    yield migrated_postgres.create_database(name, template=TEMPLATE)
-    migrated_postgres.drop_database(name)
+def postgres_url(migrated_postgres: PostgresServer) -> str:
+    """A fresh, migrated PostgreSQL database. It goes with the server: dropping one waits for the disk."""
+    return migrated_postgres.create_database(f"test_{uuid.uuid4().hex}", template=TEMPLATE)
+
+
+@pytest.fixture(scope="session")
+def shared_postgres_url(migrated_postgres: PostgresServer) -> str:
+    """One migrated PostgreSQL database for tests that keep to a tenant of their own."""
+    return migrated_postgres.create_database("shared", template=TEMPLATE)
+
+
+@pytest.fixture(scope="session")
+def shared_sqlite_url(migrated_sqlite: Path) -> str:
+    """One migrated SQLite file for tests that keep to a tenant of their own."""
+    file = migrated_sqlite.with_name("shared.db")
+    shutil.copyfile(migrated_sqlite, file)
+    return f"sqlite:///{file}"
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

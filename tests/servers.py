@@ -215,12 +215,8 @@ class PostgresServer(Server):
 
     def create_database(self, name: str, *, template: str = "template1") -> str:
         """Copy a database nobody is connected to; returns the copy's address."""
-        self._psql(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
+        self._psql(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         return self.url(name)
-
-    def drop_database(self, name: str) -> None:
-        """Remove one, whoever is connected."""
-        self._psql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
     def _psql(self, statement: str) -> None:
         self.run([str(self._bin / "psql"), "-qX", "-v", "ON_ERROR_STOP=1", "-d", self.url(), "-c", statement])

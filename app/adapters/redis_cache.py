@@ -24,6 +24,7 @@ import re
 import secrets
 import zlib
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import structlog
@@ -43,6 +44,7 @@ _log = structlog.get_logger(__name__)
 TIMEOUT_S = 0.05
 MAX_BODY_BYTES = 256 * 1024
 MAX_UNFLUSHED = 10_000
+BUMPED_AT_ONCE = 500
 STAMP_TTL_S = 24 * 3600
 EPOCH = "epoch"
 STAMP_BYTES = 9
@@ -122,7 +124,7 @@ class RedisListCache:
         """Change the stamps; where that fails, remember it and serve nothing until it is done."""
         if not subjects:
             return
-        if not self.unflushed and await self._guarded("bump", lambda: self._bump(subjects)):
+        if not self.unflushed and await self._bump_all("bump", subjects):
             return
         self._remember(subjects)
         if self._flusher is None or self._flusher.done():
@@ -203,6 +205,14 @@ class RedisListCache:
         self._check(server)
         return True
 
+    async def _bump_all(self, what: str, subjects: Sequence[str]) -> bool:
+        """Slice by slice, so that many take many timeouts in place of running over one."""
+        for start in range(0, len(subjects), BUMPED_AT_ONCE):
+            part = subjects[start : start + BUMPED_AT_ONCE]
+            if not await self._guarded(what, partial(self._bump, part)):
+                return False
+        return True
+
     async def _bump(self, subjects: Sequence[str]) -> bool:
         server = await self._known_server()
         pipeline = self._redis.pipeline(transaction=False)
@@ -232,7 +242,7 @@ class RedisListCache:
             # Moved, not copied: a stamp that fails to change again from here on must wait for its own turn.
             self._being_flushed, self._unflushed = self._unflushed, set()
             waiting = sorted(self._being_flushed)
-            done = not waiting or await self._guarded("flush", lambda: self._bump(waiting))
+            done = await self._bump_all("flush", waiting)
             self._being_flushed = set()
             if not done:
                 self._remember(waiting)

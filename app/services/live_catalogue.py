@@ -29,13 +29,23 @@ class LiveCatalogue:
         cache: Told of changes that another process made without telling it.
         metrics: Counts failures.
         poll_s: Seconds between two looks while nobody asks.
+        hung_s: A read that takes longer is given up, so that those after it get their turn.
     """
 
-    def __init__(self, *, items: ItemStore, cache: ListCache, metrics: Metrics, poll_s: float = 1.0) -> None:
+    def __init__(
+        self,
+        *,
+        items: ItemStore,
+        cache: ListCache,
+        metrics: Metrics,
+        poll_s: float = 1.0,
+        hung_s: float = 2.0,
+    ) -> None:
         self._items = items
         self._cache = cache
         self._metrics = metrics
         self._poll_s = poll_s
+        self._hung_s = hung_s
         self._snapshot = empty_catalogue()
         self._loaded = False
         self._announced = 0
@@ -87,12 +97,19 @@ class LiveCatalogue:
 
     async def _after(self, running: asyncio.Task[CatalogueSnapshot] | None) -> CatalogueSnapshot:
         if running is not None:
-            await asyncio.wait({running})
-        self._running, self._next = self._next, None
+            await asyncio.wait({running}, timeout=self._hung_s)
+            running.cancel()  # Does nothing to one that has ended.
+        task = self._running = asyncio.current_task()
+        self._next = None
         try:
-            return await self._read()
+            snapshot = await self._read()
         finally:
-            self._running = None
+            mine = self._running is task
+            if mine:
+                self._running = None
+        if mine:
+            self._snapshot, self._loaded = snapshot, True
+        return self._snapshot
 
     async def _read(self) -> CatalogueSnapshot:
         revision = await self._items.revision()
@@ -102,11 +119,8 @@ class LiveCatalogue:
         rows = await self._items.changed_since(base.revision)
         newest = max([revision, *(row.revision for row in rows)])
         if len(rows) <= ROWS_ON_THE_LOOP:
-            snapshot = base.with_changes(rows, revision=newest)
-        else:
-            snapshot = await asyncio.to_thread(_built, base, rows, newest)
-        self._snapshot, self._loaded = snapshot, True
-        return snapshot
+            return base.with_changes(rows, revision=newest)
+        return await asyncio.to_thread(_built, base, rows, newest)
 
     async def _follow(self) -> None:
         while True:

@@ -133,8 +133,7 @@ class Popularity:
         """Write the best of what may be shown to disk, if it may have changed."""
         snapshot, counted = self._catalogue.current, self._current
         state = (counted.version, snapshot.revision)
-        rested = self._saved is None or monotonic() - self._saved_at >= SAVE_EVERY_S
-        if state == self._saved or not rested or not self._catalogue.loaded:
+        if state == self._saved or not self._catalogue.loaded:
             return
         await asyncio.to_thread(self._save, snapshot, counted)
         self._saved, self._saved_at = state, monotonic()
@@ -170,7 +169,8 @@ class Popularity:
     async def _step(self) -> None:
         try:
             await self.refresh()
-            await self.save_last_resort()
+            if self._saved is None or monotonic() - self._saved_at >= SAVE_EVERY_S:
+                await self.save_last_resort()
         except StorageUnavailableError:
             self._metrics.degraded.labels("popularity", "storage-unavailable").inc()
             _log.warning("popularity.refresh_failed", reason="storage-unavailable")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.pipeline.blend import blended, shares, standardised, top
@@ -13,6 +13,7 @@ def slow_top(scores: list[float], mask: list[bool], k: int, rank: list[int]) -> 
     return sorted(places, key=lambda p: (-scores[p], rank[p]))[:k]
 
 
+@settings(max_examples=40, deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from([-np.inf, np.nan, 0.0, 1.0, 2.0, 3.0]), st.booleans()), max_size=30),
     st.integers(1, 12),

@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.domain.errors import InvalidInputError
+from app.domain.recommendations import Context, Recommendation, RecommendationRequest, ServedBy
+from app.domain.types import Item, Subject
+from tests.events import event
+from tests.unit.services.shop import Shop, open_shop, table_scorer
+
+U1 = Subject(user_id="u1")
+
+
+def ask(**fields: Any) -> RecommendationRequest:
+    return RecommendationRequest(**{"subject": U1, "n": 3} | fields)
+
+
+def ids(answer: Recommendation) -> list[str]:
+    return [item.item_id for item in answer.items]
+
+
+async def viewed(shop: Shop, *item_ids: str, **fields: Any) -> None:
+    for number, item_id in enumerate(item_ids):
+        await shop.happened(event(f"{item_id}-{number}-{fields}", item_id, minutes=-60 + number, **fields))
+
+
+async def test_recommend_answers_from_the_model_when_it_knows_the_past(tmp_path: Path) -> None:
+    async with open_shop(tmp_path, scorer=table_scorer()) as shop:
+        await viewed(shop, "a")
+        answer = await shop.recommend.recommend(ask(n=2))
+        assert ids(answer) == ["b", "c"]
+        assert (answer.served_by, answer.model_version, answer.filled) == (ServedBy.MODEL, "table-1", 0)
+        assert (answer.degraded, answer.reason, answer.variant) == (False, None, "control")
+        assert [item.source for item in answer.items] == ["transitions", "transitions"]
+
+
+async def test_recommend_answers_from_the_cache_under_a_new_id(tmp_path: Path) -> None:
+    async with open_shop(tmp_path, scorer=table_scorer()) as shop:
+        await viewed(shop, "a")
+        request = ask(explain=True, fields=("title", "price"))
+        first, second = await shop.recommend.recommend(request), await shop.recommend.recommend(request)
+        assert second.served_by is ServedBy.CACHE
+        assert second.recommendation_id != first.recommendation_id
+        assert replace(second, served_by=first.served_by, recommendation_id=first.recommendation_id) == first
+
+
+@pytest.mark.parametrize("subject", [Subject(), U1, Subject(session_id="s"), Subject(anonymous_id="a")])
+async def test_recommend_gives_a_cold_person_the_fallback(tmp_path: Path, subject: Subject) -> None:
+    async with open_shop(tmp_path, scorer=table_scorer()) as shop:
+        answer = await shop.recommend.recommend(ask(subject=subject))
+        assert len(answer.items) == answer.filled == 3
+        assert (answer.served_by, answer.reason) == (ServedBy.FALLBACK, "cold-start")
+        assert not answer.degraded
+
+
+async def test_recommend_says_that_no_model_is_live(tmp_path: Path) -> None:
+    async with open_shop(tmp_path) as shop:
+        await viewed(shop, "a")
+        answer = await shop.recommend.recommend(ask())
+        assert (answer.served_by, answer.reason, answer.model_version) == (
+            ServedBy.FALLBACK,
+            "no-model",
+            None,
+        )
+
+
+@pytest.mark.parametrize("scenario", ["home", "product", "basket", "trending", "popular", "latest"])
+async def test_recommend_from_an_empty_database_is_an_empty_list(tmp_path: Path, scenario: str) -> None:
+    async with open_shop(tmp_path, scorer=table_scorer(), stocked=()) as shop:
+        answer = await shop.recommend.recommend(ask(scenario=scenario, context=Context(item_id="nobody")))
+        assert (answer.items, answer.filled, answer.reason) == ((), 0, "no-items")
+
+
+@pytest.mark.parametrize(
+    ("request_", "pointer"),
+    [
+        (ask(scenario="mystery"), "/scenario"),
+        (ask(scenario="rank"), "/scenario"),
+        (ask(scenario="product"), "/context/item_id"),
+        (ask(filter={"all": [{}]}), "/filter/all/0/field"),
+    ],
+)
+async def test_recommend_refuses_what_cannot_be_asked(
+    tmp_path: Path, request_: RecommendationRequest, pointer: str
+) -> None:
+    async with open_shop(tmp_path) as shop:
+        with pytest.raises(InvalidInputError) as refusal:
+            await shop.recommend.recommend(request_)
+        assert [error.pointer for error in refusal.value.errors] == [pointer]
+
+
+async def test_recommend_changes_with_the_next_event(tmp_path: Path) -> None:
+    async with open_shop(tmp_path, scorer=table_scorer()) as shop:
+        await viewed(shop, "a")
+        assert ids(await shop.recommend.recommend(ask(n=2))) == ["b", "c"]
+        await viewed(shop, "b")
+        assert ids(await shop.recommend.recommend(ask(n=2))) == ["c", "d"]
+
+
+@pytest.mark.parametrize("change", [{"hidden": True}, {"in_stock": False}, None])
+async def test_recommend_leaves_out_what_was_just_hidden_sold_or_deleted(
+    tmp_path: Path, change: dict[str, object] | None
+) -> None:
+    async with open_shop(tmp_path, scorer=table_scorer()) as shop:
+        await viewed(shop, "a")
+        assert "b" in ids(await shop.recommend.recommend(ask()))
+        if change is None:
+            await shop.catalogue.delete("b")
+        else:
+            await shop.catalogue.patch("b", change)
+        assert "b" not in ids(await shop.recommend.recommend(ask()))
+
+
+async def test_recommend_sees_a_write_of_another_process_on_every_miss(tmp_path: Path) -> None:
+    async with open_shop(tmp_path, scorer=table_scorer()) as shop:
+        await viewed(shop, "a")
+        await shop.stores.items.patch("b", {"hidden": True})
+        assert ids(await shop.recommend.recommend(ask(n=1))) == ["c"]
+
+
+async def test_recommend_reads_a_session_that_the_caller_keeps(tmp_path: Path) -> None:
+    async with open_shop(tmp_path, scorer=table_scorer()) as shop:
+        answer = await shop.recommend.recommend(
+            ask(subject=Subject(), context=Context(history=("a",)), explain=True)
+        )
+        assert ids(answer)[:2] == ["b", "c"]
+        assert answer.items[0].reason is not None
+        assert (answer.items[0].reason.code, answer.items[0].reason.item_id) == ("because_you_viewed", "a")
+        assert "a" not in ids(answer)
+
+
+async def test_recommend_follows_the_live_model(tmp_path: Path) -> None:
+    async with open_shop(tmp_path, scorer=table_scorer()) as shop:
+        await viewed(shop, "a")
+        await shop.recommend.recommend(ask())
+        shop.models.current = table_scorer(version="table-2", source="autoencoder")
+        answer = await shop.recommend.recommend(ask())
+        assert (answer.model_version, answer.served_by) == ("table-2", ServedBy.MODEL)
+        assert answer.items[0].source == "autoencoder"
+
+
+async def test_recommend_gives_items_with_the_fields_asked_for(tmp_path: Path) -> None:
+    stocked = [Item(item_id="x", title="X", description="secret")]
+    async with open_shop(tmp_path, stocked=stocked) as shop:
+        answer = await shop.recommend.recommend(ask(fields=("title", "categories")))
+        assert [item.item for item in answer.items] == [{"title": "X", "categories": []}]
+
+
+async def test_recommend_with_an_empty_basket_is_the_personal_list(tmp_path: Path) -> None:
+    async with open_shop(tmp_path, scorer=table_scorer()) as shop:
+        await viewed(shop, "a")
+        answer = await shop.recommend.recommend(ask(scenario="basket", n=2))
+        assert (ids(answer), answer.scenario) == (["b", "c"], "basket")
+
+
+async def test_recommend_counts_one_computation_when_many_ask_at_once(tmp_path: Path) -> None:
+    scorer = table_scorer()
+    async with open_shop(tmp_path, scorer=scorer) as shop:
+        await viewed(shop, "a")
+        answers = await asyncio.gather(*(shop.recommend.recommend(ask()) for _ in range(50)))
+        assert len(scorer.asked) == 1
+        assert len({answer.recommendation_id for answer in answers}) == 50
+
+
+async def test_recommend_is_the_same_for_the_same_events_in_every_process(tmp_path: Path) -> None:
+    lists = []
+    for order in (("a", "b", "c", "d", "e"), ("e", "d", "c", "b", "a")):
+        async with open_shop(tmp_path, scorer=table_scorer(), stocked=order) as shop:
+            await viewed(shop, "a", "b")
+            shop.clock.move(seconds=len(lists) * 86_400)
+            lists.append((await shop.recommend.recommend(ask(n=5))).items)
+    assert lists[0] == lists[1]
+
+
+async def test_page_shows_no_item_twice(tmp_path: Path) -> None:
+    async with open_shop(tmp_path, scorer=table_scorer()) as shop:
+        await viewed(shop, "a")
+        home = ask(n=2)
+        answers = await shop.recommend.page([home, replace(home, scenario="latest"), home])
+        shown = [item_id for answer in answers for item_id in ids(answer)]
+        assert ids(answers[0]) == ["b", "c"]
+        assert len(shown) == len(set(shown)) == 5
+        assert len({answer.recommendation_id for answer in answers}) == 3
+
+
+async def test_page_refuses_a_placement_with_its_pointer(tmp_path: Path) -> None:
+    async with open_shop(tmp_path) as shop:
+        with pytest.raises(InvalidInputError) as refusal:
+            await shop.recommend.page([ask(), ask(scenario="mystery")])
+        assert refusal.value.errors[0].pointer == "/placements/1/scenario"
+
+
+async def test_rank_orders_the_callers_items_for_the_person(tmp_path: Path) -> None:
+    async with open_shop(tmp_path, scorer=table_scorer()) as shop:
+        await viewed(shop, "a")
+        answer = await shop.recommend.rank(ask(only_item_ids=("e", "c", "b", "c", "nobody", "a")))
+        assert ids(answer) == ["b", "c", "a", "e"]
+        assert answer.scenario == "rank"
+
+
+async def test_explain_says_rank_and_nearest_history_item(tmp_path: Path) -> None:
+    async with open_shop(tmp_path, scorer=table_scorer()) as shop:
+        await viewed(shop, "a", name="purchase")
+        why = await shop.recommend.explain("u1", "c")
+        assert (why.eligible, why.rank, why.source, why.stage) == (True, 2, "transitions", None)
+        assert [(one.item_id, one.event) for one in why.nearest] == [("a", "purchase")]
+
+
+@pytest.mark.parametrize(
+    ("item_id", "stage"),
+    [("a", "seen"), ("e", "disliked"), ("hidden", "catalogue"), ("nobody", "catalogue")],
+)
+async def test_explain_says_what_dropped_an_item(tmp_path: Path, item_id: str, stage: str) -> None:
+    stocked = ["a", "b", "e", Item(item_id="hidden", hidden=True)]
+    async with open_shop(tmp_path, scorer=table_scorer(), stocked=stocked) as shop:
+        await viewed(shop, "a")
+        await shop.happened(event("no", "e", name="dislike"))
+        why = await shop.recommend.explain("u1", item_id)
+        assert (why.eligible, why.rank, why.stage, why.nearest) == (False, None, stage, ())
+        assert why.rule
+
+
+async def test_explain_of_somebody_unknown_is_an_answer(tmp_path: Path) -> None:
+    async with open_shop(tmp_path) as shop:
+        why = await shop.recommend.explain("nobody", "a")
+        assert (why.eligible, why.nearest, why.source) == (True, (), "latest")

@@ -12,7 +12,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel, SecretStr
 from ulid import ULID
@@ -23,7 +23,6 @@ from app.adapters.clock import SystemClock
 from app.adapters.kept_secret import kept_secret
 from app.adapters.last_resort import LastResortFile
 from app.adapters.memory_cache import MemoryListCache
-from app.adapters.redis_cache import RedisListCache
 from app.adapters.revision import git_commit
 from app.adapters.scorers.loader import FolderLoader, open_reference
 from app.adapters.scorers.names import model_names
@@ -56,6 +55,14 @@ if TYPE_CHECKING:
 CHILD_DEADLINE_S = 30.0
 
 
+@runtime_checkable
+class Closable(Protocol):
+    """Something that holds connections."""
+
+    async def close(self) -> None:
+        """Let go of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Foundation:
     """The adapters of a process."""
@@ -71,7 +78,7 @@ class Foundation:
 
     async def close(self) -> None:
         """Let go of every connection."""
-        if isinstance(self.cache, RedisListCache):
+        if isinstance(self.cache, Closable):
             await self.cache.close()
         await self.database.close()
 
@@ -307,6 +314,9 @@ def _new_id() -> str:
 def _cache(settings: Settings, metrics: Metrics) -> ListCache:
     if settings.redis_url is None:
         return MemoryListCache(ttl_s=settings.cache_ttl_s, entries=settings.cache_entries)
+    # The client costs 18 MB, which a process without Redis need not pay.
+    from app.adapters.redis_cache import RedisListCache
+
     return RedisListCache(
         settings.redis_url.get_secret_value(),
         tenant=settings.tenant,

@@ -13,6 +13,7 @@ import structlog
 import uvicorn
 
 from app import bootstrap
+from app.adapters.allocator import limit_arenas
 from app.api.app import create_app
 from app.api.drain import Drain
 from app.telemetry import configure_logging
@@ -66,6 +67,7 @@ def serve(settings: Settings) -> None:
         PortTakenError: The address is taken or not this machine's.
         InvalidInputError: An address in the settings cannot be used.
     """
+    limit_arenas()
     configure_logging(settings.log_level, settings.log_format)
     listener = listen(settings.host, settings.port)
     base, drain = bootstrap.lay_foundation(settings), Drain()

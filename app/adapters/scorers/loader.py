@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from app.adapters.allocator import give_back
 from app.adapters.scorers.version import Infer, Version, VersionScorer
 from app.domain import manifest
 from app.domain.errors import ArtifactRefusedError
@@ -42,6 +43,7 @@ class FolderLoader:
         parts = read_parts(folder)
         scorer = VersionScorer(parts, self._opener(parts.config)(parts, folder))
         _ask_once(scorer)
+        give_back()
         return scorer
 
     def _opener(self, config: JsonObject) -> Callable[[Version, Path], Infer]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,7 @@ from app.training.gate import Parity, Verdict, judge
 from app.training.run import NotEnoughDataError, Progress, TrainedVersion, TrainRequest, train
 
 ACTOR = "retraining"
+LEFTOVER_MAX_AGE_S = 86_400.0
 Report = Callable[[Progress], None]
 Overrides = Mapping[str, float | int | str | bool]
 
@@ -103,9 +105,7 @@ class Retraining:
             StorageUnavailableError: The database is down.
         """
         request = TrainRequest(model=model, overrides=overrides or {}, weights=self._outside.weights)
-        workdir = self._outside.scratch / "trainings" / (job_id or "now")
-        shutil.rmtree(workdir, ignore_errors=True)
-        workdir.mkdir(parents=True)
+        workdir = self._fresh_workdir(job_id)
         try:
             live = await self._outside.versions.live()
             trained, verdict = await asyncio.to_thread(self._make, request, live, workdir, report)
@@ -116,6 +116,19 @@ class Retraining:
             row = await self._promote(row, by=by, replaced=live)
         _log.info("training.ended", version=row.version, state=row.state, gate=verdict.summary)
         return row
+
+    def _fresh_workdir(self, job_id: str | None) -> Path:
+        """An empty folder; what killed trainings left a day ago or longer goes."""
+        parent = self._outside.scratch / "trainings"
+        parent.mkdir(parents=True, exist_ok=True)
+        oldest = time.time() - LEFTOVER_MAX_AGE_S
+        for left in parent.iterdir():
+            if left.stat().st_mtime < oldest:
+                shutil.rmtree(left, ignore_errors=True)
+        workdir = parent / (job_id or "now")
+        shutil.rmtree(workdir, ignore_errors=True)
+        workdir.mkdir()
+        return workdir
 
     def _make(
         self, request: TrainRequest, live: ModelVersion | None, workdir: Path, report: Report

@@ -1,7 +1,7 @@
 """A process for the kill test: `python -m tests.integration.killed_promotions FOLDER DATABASE_URL`.
 
 Promotes a new version in a fork that kills itself at its nth system call of interest, for n = 1, 2, …, until
-a fork gets to its end; after each it looks, as a fresh service would, at what is live, and prints that as JSON.
+a fork gets to its end; after each it looks at what a fresh service would serve, and prints that as JSON.
 """
 
 from __future__ import annotations

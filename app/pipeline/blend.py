@@ -54,7 +54,7 @@ def top(scores: NDArray[np.floating], mask: BoolArray, k: int, rank: IntArray) -
     """
     candidates = np.flatnonzero(mask & (scores > -np.inf))
     values = scores[candidates]
-    if len(candidates) > k:
+    if 0 < k < len(candidates):
         border = np.partition(values, len(values) - k)[len(values) - k]
         kept = values >= border  # Everything equal to the last one stays in until the rank decides.
         candidates, values = candidates[kept], values[kept]

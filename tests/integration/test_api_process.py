@@ -1,0 +1,16 @@
+"""What the API process loads, seen in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+HEAVY = ("tensorflow", "keras", "polars", "scipy", "matplotlib", "onnx", "models", "app.training", "app.cli")
+
+
+def test_api_process_loads_no_training_code() -> None:
+    script = "import app.main, json, sys; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    loaded = set(json.loads(done.stdout))
+    assert [name for name in HEAVY if name in loaded] == []

@@ -52,7 +52,9 @@ def open_keras(parts: Version, folder: Path) -> Infer:
     def score(item_idx: Any, weight: Any) -> Any:  # noqa: ANN401 (TensorFlow has no types)
         return network({"item_idx": item_idx, "weight": weight}, training=False)
 
-    compiled = tf.function(score, jit_compile=True)
+    # One trace for all shapes; XLA compiles each shape once, at its first use.
+    signature = [tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((None, None), tf.float32)]
+    compiled = tf.function(score, jit_compile=True, input_signature=signature)
     for length in _buckets(SHORTEST_BUCKET, parts.max_length):
         compiled(np.zeros((1, length), np.int32), np.zeros((1, length), np.float32))
     return partial(_infer, compiled, parts)

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 Value = float | int | str | bool
-NO_VALUES: Mapping[str, Value] = MappingProxyType({})
 
 
 class Family(StrEnum):
@@ -47,8 +45,8 @@ class ModelSpec:
     source: str
     format: Literal["onnx", "item_item"]
     module: str
-    parameters: Mapping[str, Value] = field(default=NO_VALUES)
-    training: Mapping[str, Value] = field(default=NO_VALUES)
+    parameters: Mapping[str, Value] = field(default_factory=dict)
+    training: Mapping[str, Value] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

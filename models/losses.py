@@ -16,31 +16,33 @@ def sampled_softmax(
     positive: tuple[Tensor, Tensor, Tensor],
     negative: tuple[Tensor, Tensor, Tensor],
     *,
-    log_expected: tuple[Tensor, Tensor],
+    log_expected: Tensor,
 ) -> Tensor:
     r"""Cross-entropy of each target against negatives that the whole batch shares.
 
-    .. math:: -\log \frac{e^{c_y}}{e^{c_y} + \sum_{j \in N, j \neq y} e^{c_j}}, \quad c_j = s_j - \log q_j
+    .. math:: -\log \frac{e^{s_y}}{e^{s_y} + \sum_{j \in N, j \neq y} e^{s_j - \log q_j}}
+
+    The sum is an unbiased estimate of the one over all items but the target, so the loss is on the scale of the
+    softmax over all items.
 
     Args:
         hidden: float32 (places, d).
         positive: The targets' ids int32 (places,), vectors float32 (places, d), biases float32 (places,).
         negative: The same of the negatives: (s,), (s, d), (s,).
-        log_expected: log q, how often each target (places,) and each negative (s,) is drawn.
+        log_expected: log q, how often each negative is expected in a draw, float32 (s,).
 
     Returns:
         float32 (places,).
 
     Source:
         Bengio and Senécal, "Adaptive importance sampling to accelerate training of a neural probabilistic
-        language model", IEEE TNN 2008; shared negatives with the correction as in Jean et al., arXiv
-        1412.2007. Deviation: a negative that is the place's own target is left out of its sum.
+        language model", IEEE TNN 2008; negatives shared by the batch. The target is not drawn but always
+        there, hence it is not corrected, as argued in arXiv 2507.09331.
     """
     target, target_vector, target_bias = positive
     other, other_vector, other_bias = negative
-    log_q_target, log_q_other = log_expected
-    target_score = ops.sum(hidden * target_vector, axis=-1) + target_bias - log_q_target  # (P,)
-    scores = ops.matmul(hidden, ops.transpose(other_vector)) + other_bias - log_q_other  # (P, S)
+    target_score = ops.sum(hidden * target_vector, axis=-1) + target_bias  # (P,)
+    scores = ops.matmul(hidden, ops.transpose(other_vector)) + other_bias - log_expected  # (P, S)
     same = ops.equal(ops.expand_dims(target, 1), ops.expand_dims(other, 0))
     scores = ops.where(same, MASKED, scores)
     every = ops.concatenate([ops.expand_dims(target_score, 1), scores], axis=1)

@@ -114,10 +114,7 @@ class SequenceRecommender(Recommender):
                 hidden,
                 self.items.rows(target),
                 self.items.rows(batch["negatives"]),
-                log_expected=(
-                    ops.take(batch["log_q"], target),
-                    ops.take(batch["log_q"], batch["negatives"]),
-                ),
+                log_expected=ops.take(batch["log_q"], batch["negatives"]),
             )
         total = ops.sum(ops.reshape(each, ops.shape(weight)) * weight, axis=1)
         return total / ops.maximum(ops.mean(ops.sum(weight, axis=1)), 1e-6)

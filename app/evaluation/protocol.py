@@ -1,0 +1,212 @@
+"""Ask a model about people at a moment, and hold its lists against what they did next.
+
+Two readings, always side by side: `unseen`, over items that the person had not had before (theirs are left
+out of list and targets), and `all`, where repeats count. New people (no history) and new items (targets that
+the model cannot know) stay in and are told apart as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.evaluation import beyond
+from app.evaluation.metrics import ndcg, summary
+from app.evaluation.ragged import Ragged
+
+Reading = Literal["unseen", "all"]
+READINGS: tuple[Reading, ...] = ("unseen", "all")
+KS = (5, 10, 20)
+BATCH = 256
+
+Score = Callable[[NDArray[np.int32], NDArray[np.float32]], NDArray[np.float32]]
+"""`item_idx` and `weight` (batch, time), left-padded, to float32 (batch, n + 1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cases:
+    """People at one moment.
+
+    Attributes:
+        item_idx: Each one's newest places, oldest first.
+        weight: The places' labels, decayed to the moment.
+        seen: Distinct items of the whole history; above `n_items` where the model does not know them.
+        targets: Distinct items of the slice that follows; above `n_items` where the model cannot know them.
+        n_items: Items that the model knows.
+    """
+
+    item_idx: Ragged[np.int32]
+    weight: Ragged[np.float32]
+    seen: Ragged[np.int32]
+    targets: Ragged[np.int32]
+    n_items: int
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    @property
+    def is_new(self) -> NDArray[np.bool_]:
+        """Who has no history, bool (people,)."""
+        return np.asarray(self.item_idx.lengths == 0)
+
+    def take(self, rows: NDArray[np.int64]) -> Cases:
+        """Some of the people."""
+        return Cases(
+            self.item_idx.take(rows),
+            self.weight.take(rows),
+            self.seen.take(rows),
+            self.targets.take(rows),
+            self.n_items,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """A reading's outcome.
+
+    Attributes:
+        rows: int64 (people,), those of the cases that have a target in this reading.
+        lists: int32 (people, K), items from the first place on, 0 where the model had no more.
+        hits: bool (people, K).
+        relevant: int64 (people,), targets.
+        targets: int32 (m,), the targets of all, one after the other.
+    """
+
+    rows: NDArray[np.int64]
+    lists: NDArray[np.int32]
+    hits: NDArray[np.bool_]
+    relevant: NDArray[np.int64]
+    targets: NDArray[np.int32]
+
+
+def pad_left(
+    item_idx: Ragged[np.int32], weight: Ragged[np.float32], rows: range
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Some rows as the arrays a model takes, at least one place wide."""
+    width = max(1, int(item_idx.lengths[rows.start : rows.stop].max(initial=0)))
+    items = np.zeros((len(rows), width), np.int32)
+    weights = np.zeros((len(rows), width), np.float32)
+    for line, row in enumerate(rows):
+        length = int(item_idx.offsets[row + 1] - item_idx.offsets[row])
+        if length:
+            items[line, -length:] = item_idx.row(row)
+            weights[line, -length:] = weight.row(row)
+    return items, weights
+
+
+def top_n(scores: NDArray[np.float32], n: int) -> NDArray[np.int32]:
+    """The n best items, ties by item number; 0 where a score is not finite or there are no more.
+
+    Args:
+        scores: float32 (n_items + 1,), column 0 is not an item.
+        n: Places.
+    """
+    usable = np.where(np.isfinite(scores), scores, -np.inf)
+    usable[0] = -np.inf
+    n = min(n, len(usable) - 1)
+    least = np.partition(usable, len(usable) - n)[len(usable) - n] if n else np.inf
+    candidates = np.flatnonzero((usable >= least) & (usable > -np.inf))
+    best = candidates[np.argsort(-usable[candidates], kind="stable")][:n]
+    return best.astype(np.int32)
+
+
+def run(score: Score, cases: Cases, *, places: int = max(KS)) -> dict[Reading, Lists]:
+    """Ask for every person's lists in both readings.
+
+    Args:
+        score: The model.
+        cases: The people.
+        places: Length of the lists.
+    """
+    found: dict[Reading, list[tuple[int, NDArray[np.int32], NDArray[np.int32]]]] = {"unseen": [], "all": []}
+    for start in range(0, len(cases), BATCH):
+        rows = range(start, min(start + BATCH, len(cases)))
+        scores = np.array(score(*pad_left(cases.item_idx, cases.weight, rows)), dtype=np.float32)
+        for line, row in enumerate(rows):
+            targets, seen = cases.targets.row(row), cases.seen.row(row)
+            found["all"].append((row, top_n(scores[line], places), targets))
+            fresh = np.setdiff1d(targets, seen)
+            if len(fresh):
+                scores[line, seen[seen <= cases.n_items]] = -np.inf
+                found["unseen"].append((row, top_n(scores[line], places), fresh))
+    return {reading: _lists(rows_found, places) for reading, rows_found in found.items()}
+
+
+def _lists(found: list[tuple[int, NDArray[np.int32], NDArray[np.int32]]], places: int) -> Lists:
+    lists = np.zeros((len(found), places), np.int32)
+    hits = np.zeros((len(found), places), bool)
+    for line, (_, best, targets) in enumerate(found):
+        lists[line, : len(best)] = best
+        hits[line, : len(best)] = np.isin(best, targets)
+    return Lists(
+        np.array([row for row, _, _ in found], np.int64),
+        lists,
+        hits,
+        np.array([len(targets) for _, _, targets in found], np.int64),
+        np.concatenate([targets for _, _, targets in found] or [np.empty(0, np.int32)]),
+    )
+
+
+def evaluate(
+    score: Score, cases: Cases, items: beyond.Catalogue, *, ks: tuple[int, ...] = KS
+) -> dict[str, object]:
+    """Every figure of a model on a slice.
+
+    Returns:
+        ``{"unseen": …, "all": …}``, each with means over known people; ``new_users`` with the same for people
+        without a history; ``new_items`` with the share of known people's targets that no model could know.
+    """
+    outcomes = run(score, cases, places=max(ks))
+    report: dict[str, object] = {}
+    newcomers: dict[str, object] = {}
+    for reading, lists in outcomes.items():
+        is_new = cases.is_new[lists.rows] if len(lists.rows) else np.zeros(0, bool)
+        report[reading] = figures(lists, ~is_new, items, ks=ks)
+        newcomers[reading] = {
+            "people": int(is_new.sum()),
+            **summary(lists.hits[is_new], lists.relevant[is_new], ks=ks),
+        }
+    report["new_users"] = newcomers
+    report["new_items"] = _new_items(cases)
+    return report
+
+
+def figures(
+    lists: Lists, chosen: NDArray[np.bool_], items: beyond.Catalogue, *, ks: tuple[int, ...]
+) -> dict[str, float | int]:
+    """Accuracy and what lies beyond it for the chosen people of a reading, with NDCG@10's standard error."""
+    hits, relevant = lists.hits[chosen], lists.relevant[chosen]
+    each = ndcg(hits, relevant, k=10)
+    shown = lists.lists[chosen, :10]
+    return {
+        "people": int(chosen.sum()),
+        **summary(hits, relevant, ks=ks),
+        "ndcg@10_error": float(each.std() / max(np.sqrt(len(each)), 1.0)) if len(each) else 0.0,
+        "coverage@10": beyond.coverage(shown, items),
+        "novelty@10": beyond.novelty(shown, items),
+        "diversity@10": beyond.diversity(shown, items),
+        "popularity_bias@10": beyond.popularity_bias(shown, lists.targets, items),
+    }
+
+
+def _new_items(cases: Cases) -> Mapping[str, float | int]:
+    unknown = cases.targets.values > cases.n_items
+    return {
+        "targets": len(unknown),
+        "unknown": int(unknown.sum()),
+        "share": float(unknown.mean()) if len(unknown) else 0.0,
+    }
+
+
+def headline(report: Mapping[str, object]) -> float:
+    """The one number a fit is steered by: NDCG@10, the mean of both readings."""
+    values = []
+    for reading in READINGS:
+        part = report[reading]
+        if isinstance(part, Mapping):
+            values.append(float(part["ndcg@10"]))
+    return float(np.mean(values)) if values else 0.0

@@ -9,7 +9,7 @@ from time import monotonic
 
 import structlog
 
-from app.domain.errors import ArtifactRefusedError, ConflictError, StorageUnavailableError
+from app.domain.errors import ArtifactRefusedError, ConflictError, RecserveError, StorageUnavailableError
 from app.domain.ports import ArtifactStore, AuditLog, ModelVersionStore, Scorer, ScorerLoader
 from app.domain.types import ModelVersion, Page, VersionState
 from app.telemetry import Metrics
@@ -156,8 +156,14 @@ class ModelRegistry:
         self._metrics.models_refused.inc()
         _log.error("model.refused", version=row.version, state=row.state, reason=reason)
         self._refused[row.version] = (reason, monotonic())
-        if row.state is not VersionState.LIVE:
+        if row.state is VersionState.LIVE:
+            return
+        try:
             await self._versions.mark(row.version, VersionState.REFUSED, reason)
+        except RecserveError as failure:
+            # The refusal itself is what the caller must hear of.
+            self._metrics.degraded.labels("model_mark", failure.slug).inc()
+            _log.warning("model.refusal.not_written", version=row.version, reason=failure.slug)
 
     async def _fall_back(self, live: ModelVersion) -> None:
         """Serve the newest version that was live once and still opens; the row stays as it is."""

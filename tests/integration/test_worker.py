@@ -1,0 +1,71 @@
+"""`recserve worker` as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app import bootstrap
+from app.domain.types import JobState
+from app.settings import Settings
+from tests.processes import running_with
+from tests.waiting import until
+
+
+@pytest.fixture
+def settings(tmp_path: Path, sqlite_url: str) -> Settings:
+    return Settings(
+        database_url=sqlite_url,
+        artifacts_url=str(tmp_path / "artifacts"),
+        scratch_dir=tmp_path / "scratch",
+        retrain_model="popularity",
+        jobs="worker",
+    )
+
+
+def start_worker(settings: Settings) -> subprocess.Popen[bytes]:
+    environment = bootstrap.child_environment(settings)
+    return subprocess.Popen([sys.executable, "-m", "app.cli", "worker"], env=environment)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+async def test_worker_takes_its_child_with_it(settings: Settings, number: signal.Signals) -> None:
+    base = bootstrap.lay_foundation(settings, deadline_s=20.0)
+    job = await bootstrap.make_jobs(base).retrain()
+    with start_worker(settings) as worker:
+        await until(lambda: bool(running_with(job.job_id)))
+        child = running_with(job.job_id)[0]
+        if number is signal.SIGTERM:
+            # Held, so that it cannot end by itself first.
+            os.kill(child, signal.SIGSTOP)
+        worker.send_signal(number)
+    await until(lambda: not running_with(job.job_id))
+    if number is signal.SIGTERM:
+        ended = await base.stores.jobs.get(job.job_id)
+        assert (ended.state, ended.error) == (
+            JobState.FAILED,
+            "The service was stopped while the job ran.",
+        )
+    await base.close()
+
+
+async def test_worker_runs_what_the_service_queued(settings: Settings) -> None:
+    base = bootstrap.lay_foundation(settings, deadline_s=20.0)
+    with start_worker(settings) as worker:
+        job = await bootstrap.make_jobs(base).retrain()
+
+        async def has_ended() -> bool:
+            return (await base.stores.jobs.get(job.job_id)).state is JobState.FAILED
+
+        await until(has_ended, within_s=60.0)
+        worker.terminate()
+    # There are no events, which the child, not the supervisor, has found out.
+    error = (await base.stores.jobs.get(job.job_id)).error
+    assert error is not None
+    assert "process" not in error
+    await base.close()

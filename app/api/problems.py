@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from app.api.context import request_id_of
 from app.api.strict_json import MAX_FAULTS, pointer
@@ -96,14 +97,23 @@ async def on_http_error(request: Request, error: Exception) -> Response:
     """Handler of the router's own 404 and 405."""
     assert isinstance(error, HTTPException)  # noqa: S101  # registered for this class alone
     known: RecserveError
+    headers = dict(error.headers or {})
     match error.status_code:
         case HTTPStatus.NOT_FOUND:
             known = NotFoundError("There is nothing at this address.")
         case HTTPStatus.METHOD_NOT_ALLOWED:
-            known = MethodNotAllowedError("The header `Allow` names the methods of this address.")
+            known = MethodNotAllowedError("The header `Allow` names the methods there are.")
+            headers["Allow"] = ", ".join(_methods_at(request))
         case _:
             known = InvalidInputError("The request cannot be handled.")
-    return problem(known, request_id=request_id_of(request.scope), headers=error.headers)
+    return problem(known, request_id=request_id_of(request.scope), headers=headers)
+
+
+def _methods_at(request: Request) -> list[str]:
+    # the router itself names those of the first route alone
+    path = request.scope["path"]
+    routes = [route for route in request.app.routes if isinstance(route, Route)]
+    return sorted({m for route in routes if route.path_regex.match(path) for m in route.methods or ()})
 
 
 def _headers_of(error: RecserveError) -> dict[str, str]:

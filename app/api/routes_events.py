@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 from fastapi import Depends
@@ -26,7 +27,7 @@ _BATCH = BatchOf("events", EventBody, "event_id")
 _BEACON_MEMBERS = frozenset({"key", "user_token"})
 _TOKEN_NEEDED = "with a pub key needs that user's token in X-User-Token"  # noqa: S105  # a message
 _NO_KEY = "Send a pub key: in the header, or in the body's `key` where a beacon cannot set headers."
-_UNKNOWN_ITEM = "names an item that is not in the catalogue"
+_UNKNOWN_ITEM = "is not in the catalogue"
 
 
 class BeaconRequirement(Requirement):
@@ -84,11 +85,14 @@ async def send_events(
     in_body = "authorization" not in request.headers
     entries = _BATCH.split(document, extra=_BEACON_MEMBERS if in_body else frozenset())
     judged = [_judge(entry, caller) for entry in entries]
-    good = [entry.model for entry in judged if entry.model is not None]
-    metrics.events_clamped.inc(sum(event.is_early(now) for event in good))
-    statuses = iter(await services.ingest.submit([event.to_event(now) for event in good]) if good else ())
+    good = {entry.index: entry.model for entry in judged if entry.model is not None}
+    metrics.events_clamped.inc(sum(event.is_early(now) for event in good.values()))
+    appended = await services.ingest.append([event.to_event(now) for event in good.values()])
+    statuses = dict(zip(good, appended.statuses, strict=True))
+    unknown = _unknown_items(list(good), appended.unknown)
     results = [
-        _result(entry, EventStatus.REJECTED if entry.model is None else next(statuses)) for entry in judged
+        _result(entry, statuses.get(entry.index, EventStatus.REJECTED), unknown.get(entry.index, ()))
+        for entry in judged
     ]
     counts = Counter(result.status for result in results)
     for status, count in counts.items():
@@ -110,12 +114,18 @@ def _judge(entry: Entry[EventBody], caller: Caller) -> Entry[EventBody]:
     return Entry(entry.index, entry.given_id, None, (fault,))
 
 
-def _result(entry: Entry[EventBody], status: EventStatus) -> EventResult:
-    errors = list(entry.errors)
-    if status is EventStatus.REJECTED and not errors:
-        errors = [FieldError(f"/events/{entry.index}/items", _UNKNOWN_ITEM)]
-    return EventResult(
-        event_id=entry.given_id,
-        status=status.value,
-        errors=[FieldErrorAnswer.model_validate(error) for error in errors] or None,
-    )
+def _unknown_items(
+    indexes: Sequence[int], unknown: Iterable[tuple[int, int]]
+) -> dict[int, tuple[FieldError, ...]]:
+    """The faults of events that name items nobody knows, by the events' places in the body."""
+    found: dict[int, tuple[FieldError, ...]] = {}
+    for place, line in unknown:
+        index = indexes[place]
+        fault = FieldError(f"/events/{index}/items/{line}/item_id", _UNKNOWN_ITEM)
+        found[index] = (*found.get(index, ()), fault)
+    return found
+
+
+def _result(entry: Entry[EventBody], status: EventStatus, unknown: tuple[FieldError, ...]) -> EventResult:
+    errors = [FieldErrorAnswer.model_validate(error) for error in (*entry.errors, *unknown)]
+    return EventResult(event_id=entry.given_id, status=status.value, errors=errors or None)

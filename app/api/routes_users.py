@@ -47,9 +47,9 @@ async def put_user(
 
 
 @router.delete("/users/{user_id}", response_model=ReceiptAnswer, summary="Erase a user")
-async def erase_user(_: Writer, user_id: PathId, services: ServicesDep) -> ReceiptAnswer:
+async def erase_user(caller: Writer, user_id: PathId, services: ServicesDep) -> ReceiptAnswer:
     """Every row of the user and of the guests merged into them goes; the answer is a receipt."""
-    return ReceiptAnswer.model_validate(await services.users.erase(user_id))
+    return ReceiptAnswer.model_validate(await services.users.erase(user_id, by=caller.actor))
 
 
 @router.get("/users/{user_id}/events", response_model=EventsPage, summary="List a user's events")
@@ -62,9 +62,9 @@ async def list_user_events(
 
 
 @router.get("/users/{user_id}/export", summary="Export a user")
-async def export_user(_: Reader, user_id: PathId, services: ServicesDep) -> dict[str, Any]:
+async def export_user(caller: Reader, user_id: PathId, services: ServicesDep) -> dict[str, Any]:
     """Every row that the service holds about the user, by table."""
-    rows: dict[str, Any] = await services.users.export(user_id)
+    rows: dict[str, Any] = await services.users.export(user_id, by=caller.actor)
     return rows
 
 

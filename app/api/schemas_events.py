@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from app.api.schemas_problem import FieldErrorAnswer
 from app.api.values import Answer, Currency, FreeObject, Id, Line, Money, Price, Schema, Timestamp
@@ -25,6 +25,14 @@ _GA4_PARAMETERS = (
     "shipping",
 )
 
+
+def _not_ancient(value: datetime) -> datetime:
+    if value < EARLIEST:
+        raise ValueError("must not be before 1970")
+    return value
+
+
+EventTime = Annotated[Timestamp, AfterValidator(_not_ancient)]
 EventName = Annotated[
     str,
     Field(
@@ -76,7 +84,7 @@ class EventBody(Schema):
     user_id: Id | None = None
     anonymous_id: Id | None = None
     session_id: Id | None = None
-    timestamp: Timestamp | None = Field(default=None, description="When it happened; now, if left out.")
+    timestamp: EventTime | None = Field(default=None, description="When it happened; now, if left out.")
     items: Annotated[list[EventItemBody], Field(max_length=MAX_EVENT_ITEMS)] = Field(default=[])
     value: Money | None = Field(default=None, description="Of the whole event; a rating's stars.")
     currency: Currency | None = None
@@ -94,8 +102,6 @@ class EventBody(Schema):
     def _names_somebody(self) -> EventBody:
         if self.user_id is None and self.anonymous_id is None and self.session_id is None:
             raise ValueError("must name at least one of user_id, anonymous_id, session_id")
-        if self.timestamp is not None and self.timestamp < EARLIEST:
-            raise ValueError("must not have a timestamp before 1970")
         return self
 
     def is_early(self, now: datetime) -> bool:

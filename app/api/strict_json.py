@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from typing import NoReturn
 
 import jiter
 
@@ -24,6 +23,12 @@ _BEYOND_INT64 = 2**64
 _TOKEN_SHOWN = 64
 
 Path = tuple[str | int, ...]
+
+
+class _Constant(float):
+    """NaN or Infinity, which Python's parser takes for a number and JSON does not."""
+
+    __slots__ = ()
 
 
 class _Doubled(dict[str, object]):
@@ -105,22 +110,25 @@ def _read_again(raw: bytes) -> object:
         raise UnreadableInputError("The body is empty; JSON is expected.")
     try:
         document = json.loads(
-            text, parse_constant=_refuse_constant, parse_int=_bounded_int, object_pairs_hook=_object
+            text, parse_constant=_Constant, parse_int=_bounded_int, object_pairs_hook=_object
         )
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise UnreadableInputError(f"The body is not JSON: see {where}.") from None
     except RecursionError:
         raise InvalidInputError("The document is nested too deeply.") from None
-    for path, part in _containers(document):
-        if isinstance(part, _Doubled):
-            fault = FieldError(pointer((*path, part.key)), "is named twice in the same object")
-            raise UnreadableInputError("An object names a member twice.", [fault])
+    for path, part in _walk(document, ()):
+        _refuse_document(path, part)
     return document
 
 
-def _refuse_constant(_: str) -> NoReturn:
-    raise UnreadableInputError("NaN and Infinity are not JSON numbers.")
+def _refuse_document(path: Path, part: object) -> None:
+    if isinstance(part, _Constant):
+        fault = FieldError(pointer(path), "is not a JSON number")
+        raise UnreadableInputError("NaN and Infinity are not JSON numbers.", [fault])
+    if isinstance(part, _Doubled):
+        fault = FieldError(pointer((*path, part.key)), "is named twice in the same object")
+        raise UnreadableInputError("An object names a member twice.", [fault])
 
 
 def _bounded_int(digits: str) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,16 +57,17 @@ def routes_of(world: World) -> list[str]:
     return [f"{method.upper()} {path}" for path, item in document["paths"].items() for method in item]
 
 
-def cases_of(route: str, *, share: int = 1) -> Iterator[Case]:
+def cases_of(route: str, *, share: int = 1, always: Collection[str] = ALWAYS) -> Iterator[Case]:
     """The nasty requests to a route.
 
     Args:
         route: ``METHOD /path``.
         share: Each field meets one in so many of the values; which, goes round from field to field.
+        always: Values that each field meets in any case.
     """
     yield from _address_cases(route)
     if SAMPLES[route].body is not None:
-        yield from _body_cases(route, share)
+        yield from _body_cases(route, share, always)
 
 
 def _address_cases(route: str) -> Iterator[Case]:
@@ -82,7 +83,7 @@ def _address_cases(route: str) -> Iterator[Case]:
             yield _case(f"{route} query {parameter}: {name}", method, f"{good}?{parameter}={value}", sample)
 
 
-def _body_cases(route: str, share: int) -> Iterator[Case]:
+def _body_cases(route: str, share: int, always: Collection[str]) -> Iterator[Case]:
     method, path = route.split(" ")
     sample = SAMPLES[route]
     good = path.format(**sample.parts)
@@ -91,7 +92,7 @@ def _body_cases(route: str, share: int) -> Iterator[Case]:
     for number, at in enumerate(leaves(sample.body)):
         where = "/".join(map(str, at))
         for place, (name, value) in enumerate(VALUES.items()):
-            if (number + place) % share == 0 or name in ALWAYS:
+            if (number + place) % share == 0 or name in always:
                 body = encode(replaced(sample.body, at, value))
                 yield Case(f"{route} {where}: {name}", method, good, body, JSON)
 

@@ -81,6 +81,12 @@ def test_read_points_at_a_member_named_twice():
     assert caught.value.errors[0].pointer == "/a/0/b"
 
 
+def test_read_points_at_what_is_not_a_number():
+    with pytest.raises(UnreadableInputError) as caught:
+        read(b'{"a":[1e999,{"b":-Infinity}]}')
+    assert caught.value.errors[0].pointer == "/a/1/b"
+
+
 def _nested(depth: int) -> bytes:
     return b"[" * depth + b"]" * depth
 

@@ -54,6 +54,8 @@ def run(arguments: Sequence[str]) -> int:
     try:
         app(list(arguments), prog_name="recserve")
     except SystemExit as end:
+        if end.code == STOPPED:
+            say("Stopped.")
         return end.code if isinstance(end.code, int) else FAILED
     except KeyboardInterrupt:
         say("Stopped.")

@@ -109,7 +109,8 @@ async def _events(base: Foundation) -> AsyncIterator[JsonObject]:
 
 
 async def _items(base: Foundation) -> AsyncIterator[JsonObject]:
-    for item in await base.stores.items.changed_since(-1):
+    items = await base.stores.items.changed_since(-1)
+    for item in sorted(items, key=lambda item: item.item_id):
         if not item.deleted:
             yield item_json(item)
 

@@ -42,7 +42,7 @@ class Options:
 
     maps: list[str] = field(default_factory=list)
     constants: list[str] = field(default_factory=list)
-    event_names: list[str] = field(default_factory=list)
+    event_names: Mapping[str, str] = field(default_factory=dict)
     file_format: str | None = None
     encoding: str = "utf-8"
     zone: tzinfo = UTC
@@ -143,7 +143,7 @@ def import_(
         options = Options(
             maps=map_ or [],
             constants=set_ or [],
-            event_names=event_name or [],
+            event_names=_event_names(event_name or []),
             file_format=format_,
             encoding=encoding,
             zone=_zone(timezone),
@@ -201,7 +201,7 @@ async def import_file(file: Path, kind: Kind, options: Options) -> JsonObject:
         constants=options.constants,
         zone=options.zone,
     )
-    rules = EventRules(now=datetime.now(UTC), names=_event_names(options.event_names))
+    rules = EventRules(now=datetime.now(UTC), names=options.event_names)
     tally, started = Tally(), monotonic()
     with ExitStack() as stack:
         if options.rejected is not None:

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from app.adapters.sql.engine import Database, async_url
 from app.adapters.sql.stores import sql_stores
+from app.adapters.sql.tables import counters
 from app.domain.errors import InvalidInputError, StorageUnavailableError
 from app.domain.types import EventStatus
 from migrations.run import upgrade
@@ -140,9 +141,14 @@ async def test_a_write_that_fails_leaves_nothing(database: Database) -> None:
     assert await scalar(database, "SELECT count(*) FROM counters") == 0
 
 
-async def test_a_fault_in_a_statement_is_not_an_outage(database: Database) -> None:
-    with pytest.raises(sa.exc.IntegrityError):
-        await database.write(lambda c: c.exec_driver_sql("INSERT INTO counters VALUES ('t', NULL, 1)"))
+async def test_a_fault_in_a_statement_is_not_an_outage_and_shows_no_values(database: Database) -> None:
+    bad = sa.insert(counters).values(tenant="secret-id", name=None, value=1)
+
+    with pytest.raises(sa.exc.IntegrityError) as caught:
+        await database.write(lambda connection: connection.execute(bad))
+
+    assert "hide_parameters" in str(caught.value)
+    assert "parameters: {" not in str(caught.value)
     assert await database.ping()
 
 

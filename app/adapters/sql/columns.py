@@ -13,6 +13,8 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from app.domain.money import MONEY_SCALE, exact_money, plain_money
 
+_MOMENT_WIDTH = len("2026-11-24 10:00:00.000000")
+
 # Text that compares by bytes: the default on SQLite, the C collation on PostgreSQL.
 ByteText = sa.Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
 # A row number: SQLite numbers rows by itself only for INTEGER.
@@ -23,7 +25,7 @@ Real: sa.Double[float] = sa.Double()
 
 def utc_text(moment: datetime) -> str:
     """UTC, microseconds, of fixed width, so that texts sort as times do."""
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
+    return moment.astimezone(UTC).isoformat(sep=" ", timespec="microseconds")[:_MOMENT_WIDTH]
 
 
 def scaled_money(value: Decimal) -> int:

@@ -91,6 +91,7 @@ def _sqlite_engine(url: sa.URL, *, deadline_s: float, **options: Any) -> AsyncEn
         pool_size=POOL_SIZE,
         max_overflow=POOL_SIZE,
         pool_timeout=min(POOL_TIMEOUT_S, deadline_s),
+        hide_parameters=True,
         connect_args={"isolation_level": None},
         **options,
     )
@@ -117,6 +118,7 @@ def _postgresql_engine(url: sa.URL, *, deadline_s: float, **options: Any) -> Asy
         pool_size=POOL_SIZE,
         max_overflow=POOL_SIZE,
         pool_timeout=min(POOL_TIMEOUT_S, deadline_s),
+        hide_parameters=True,
         connect_args={
             "timeout": min(POOL_TIMEOUT_S, deadline_s),
             "server_settings": {

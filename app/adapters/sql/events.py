@@ -146,8 +146,10 @@ class SqlEventStore:
         by_id: dict[str, list[sa.Row[Any]]] = {}
         for line in lines:
             by_id.setdefault(line.event_id, []).append(line)
-        rows = tuple(stored_event(by_id[row.event_id]) for row in found[:limit])
-        return Page(rows, _cursor_after(rows) if len(found) > limit else None)
+        shown = found[:limit]
+        # An erasure may have come between the two statements.
+        rows = tuple(stored_event(by_id[row.event_id]) for row in shown if row.event_id in by_id)
+        return Page(rows, _cursor_after(shown[-1]) if len(found) > limit else None)
 
     async def count_since(self, seq: int) -> tuple[int, int]:
         """How many event lines came after `seq`, and the highest seq there is."""
@@ -231,6 +233,5 @@ class _Group:
         return tuple(answer)
 
 
-def _cursor_after(rows: Sequence[StoredEvent]) -> str:
-    last = rows[-1]
-    return encode_cursor(last.event.happened_at.isoformat(), last.seq)
+def _cursor_after(row: sa.Row[Any]) -> str:
+    return encode_cursor(row.happened_at.isoformat(), row.seq)

@@ -69,13 +69,13 @@ docker-lint: $(DEV)
 	@echo "hadolint:"; $(BIN)/hadolint Dockerfile && echo "Dockerfile is clean."
 
 fuzz-short: $(DEV) $(PROJECT)
-	@echo "schemathesis:"; .ci/fuzz 10
+	@echo "schemathesis:"; $(PY) .ci/fuzz.py --examples 10
 
 docs-test: $(DEV) $(PROJECT)
 	@echo "docs:"; $(PY) -m pytest -q tests/docs
 
 fuzz: $(DEV) $(PROJECT) ## Schemathesis over every route, long (FUZZ_EXAMPLES=300 a route)
-	@.ci/fuzz $(FUZZ_EXAMPLES)
+	@$(PY) .ci/fuzz.py --examples $(FUZZ_EXAMPLES)
 
 docker-check: $(BUILD) ## Perform the image's install steps in a clean directory and start what it would start
 	@$(PY) -m deploy.image_rehearsal
@@ -115,7 +115,7 @@ $(BUILD): requirements/build.txt
 
 # Each group is a superset of the one before it, and installing one never removes another's packages.
 $(TRAIN): $(BUILD) requirements/serve.txt requirements/train.txt
-	@echo "Installing the packages that serve and train (about 1.5 GB unpacked; the first time takes a few minutes) …"
+	@echo "Installing the packages that serve and train (about 2 GB unpacked; the first time takes a few minutes) …"
 	@$(UV_INSTALL) -r requirements/train.txt
 	@touch $@
 

@@ -25,9 +25,7 @@ def main(requirements: str) -> int:
         return 0
     known = [package for package in packages if "skip_reason" not in package]
     bad = [package for package in known if package.get("vulns")]
-    print(
-        f"pip-audit: {len(known)} of {len(packages)} pinned packages looked up, {len(bad)} vulnerable."
-    )
+    print(f"pip-audit: {len(known)} of {len(packages)} pinned packages looked up, {len(bad)} vulnerable.")
     if not known:
         print("pip-audit: the list of vulnerabilities could not be reached; nothing was audited.")
     for package in bad:

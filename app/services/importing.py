@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from app.datasets.records import Record
 from app.datasets.tally import Tally
-from app.domain.ports import EventStore, ItemStore, ListCache, UserStore
 from app.domain.types import Event, EventStatus, Item, Subject, User
+
+if TYPE_CHECKING:
+    from app.domain.ports import EventStore, ItemStore, ListCache, UserStore
 
 T = TypeVar("T", Item, User)
 

@@ -1,0 +1,122 @@
+"""The commands' manners: help with examples, plain words for mistakes, exit codes, quick starts."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+import typer
+
+from app.cli import app
+from app.cli.console import load_settings
+from app.cli.walk import Call
+from app.domain.errors import InvalidInputError
+from tests.commands import Commands
+
+
+@pytest.fixture
+def recserve(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Commands:
+    monkeypatch.setenv("RECSERVE_DATABASE_URL", "sqlite:////nowhere/recserve.db")
+    return Commands(capsys)
+
+
+def command_names() -> Iterator[list[str]]:
+    group = typer.main.get_command(app)
+    for name, command in group.commands.items():  # type: ignore[attr-defined]  # typer gives a Group here
+        children = getattr(command, "commands", None)
+        if children is None:
+            if not command.hidden:
+                yield [name]
+        else:
+            yield from ([name, child] for child in children)
+
+
+@pytest.mark.parametrize("name", list(command_names()), ids=" ".join)
+def test_help_has_an_example_of_the_command(recserve: Commands, name: list[str]) -> None:
+    done = recserve(*name, "--help")
+    assert done.code == 0
+    assert "Example" in done.out
+    assert f"recserve {' '.join(name)}" in done.out.partition("Example")[2]
+
+
+def test_no_command_lists_them_all(recserve: Commands) -> None:
+    done = recserve()
+    assert done.code == 2
+    assert {"migrate", "serve", "import", "train", "demo"} <= set(done.out.split() + done.err.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["frobnicate"], "No such command"),
+        (["keys", "create"], "--kind"),
+        (["keys", "create", "--kind", "root"], "root"),
+        (["serve", "--port", "99999"], "--port"),
+        (["export", "events", "events.xlsx"], "must end with .jsonl or .parquet"),
+        (["export", "stars", "stars.jsonl"], "stars"),
+        (["train", "--config", "none.toml"], "none.toml cannot be read"),
+        (["train", "--promote", "perhaps"], "perhaps"),
+        (["demo", "--data", "none.parquet"], "There is no file none.parquet"),
+    ],
+)
+def test_misuse_is_said_in_words(recserve: Commands, arguments: list[str], said: str) -> None:
+    done = recserve(*arguments)
+    assert (done.code, done.out) == (2, "")
+    assert said in done.err
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("RECSERVE_PORT", "eighty", "RECSERVE_PORT"),
+        ("RECSERVE_RUNTIME", "torch", "RECSERVE_RUNTIME"),
+        ("RECSERVE_EVENT_WEIGHTS", "{", "JSON"),
+        ("RECSERVE_EVENT_WEIGHTS", '{"view_item": {"weight": 1}}', "RECSERVE_EVENT_WEIGHTS.VIEW_ITEM"),
+        ("RECSERVE_DATABASE_URL", "mysql://x", "sqlite:///FILE or postgresql://"),
+    ],
+)
+def test_bad_setting_is_named(
+    recserve: Commands, monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    done = recserve("keys", "list")
+    assert (done.code, done.out) == (2, "")
+    assert said in done.err
+
+
+def test_settings_never_show_what_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECSERVE_USER_TOKEN_SECRET", "hunter2")
+    with pytest.raises(InvalidInputError) as caught:
+        load_settings()
+    assert "hunter2" not in str(caught.value)
+    assert "RECSERVE_USER_TOKEN_SECRET" in str(caught.value)
+
+
+def test_database_that_is_down_is_said_without_its_password(
+    recserve: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RECSERVE_DATABASE_URL", "postgresql://me:hunter2@127.0.0.1:9/shop")
+    done = recserve("keys", "list")
+    assert (done.code, done.out) == (1, "")
+    assert "postgresql://me:***@127.0.0.1:9/shop is not available" in done.err
+    assert "hunter2" not in done.err
+
+
+def test_help_imports_nothing_slow() -> None:
+    script = (
+        "import sys; from app.cli import run; run(['--help']);"
+        "slow = ('sqlalchemy', 'fastapi', 'numpy', 'polars', 'rich.progress');"
+        "print([name for name in slow if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_curl_line_survives_a_shell() -> None:
+    call = Call("/v1/events", {"event": 'it\'s "new" $HOME'}, "rk_pub_x")
+    echoed = call.curl("http://127.0.0.1:1").replace("curl", "printf '%s\\n'", 1)
+    done = subprocess.run(["sh", "-c", echoed], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == '{"event": "it\'s \\"new\\" $HOME"}'

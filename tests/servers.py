@@ -123,8 +123,8 @@ class Server:
         self._signal_all(signal.SIGCONT)
 
     def close(self) -> None:
-        """Stop and remove its folder."""
-        self.stop()
+        """Stop and remove its folder; nothing in it is wanted any more."""
+        self.stop(signal.SIGQUIT)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def run(self, command: list[str]) -> None:
@@ -206,7 +206,7 @@ class PostgresServer(Server):
         return subprocess.run(probe, check=False).returncode == 0
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
-        """The fast shutdown: clients are sent away."""
+        """The fast shutdown by default: clients are sent away, and what is in memory goes to the disk."""
         super().stop(how)
 
     def url(self, database: str = "postgres") -> str:

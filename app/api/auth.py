@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from app.services.container import Services
 
 MAX_TOKEN_LIFE_S = 24 * 3600
+MAX_TOKEN_LENGTH = 4096
 PUB_SCOPES = frozenset({"recommend", "events:write"})
 _log = structlog.get_logger(__name__)
 
@@ -40,7 +41,6 @@ UserToken = Annotated[
     str | None,
     Header(
         alias="X-User-Token",
-        max_length=4096,
         description="With a `pub` key: a JWT (HS256) of the shop's server whose `sub` is the user's id.",
     ),
 ]
@@ -83,6 +83,17 @@ class Requirement:
     scope: str
 
     async def __call__(
+        self, request: Request, services: ServicesDep, settings: SettingsDep, credentials: Credentials
+    ) -> Caller:
+        """The caller. Raises `UnauthorizedError` or `ForbiddenError`."""
+        key = await authenticate(services, credentials)
+        return admit(key, self.scope, request=request, settings=settings)
+
+
+class BrowserRequirement(Requirement):
+    """The same where a browser may call: a user's token may come with its key."""
+
+    async def __call__(
         self,
         request: Request,
         services: ServicesDep,
@@ -97,7 +108,7 @@ class Requirement:
 
 def Needs(scope: str) -> object:  # noqa: N802  # reads as FastAPI's own Depends, Query, Header
     """A dependency on a caller whose key has this scope."""
-    return Depends(Requirement(scope))
+    return Depends(BrowserRequirement(scope) if scope in PUB_SCOPES else Requirement(scope))
 
 
 async def authenticate(services: Services, credentials: HTTPAuthorizationCredentials | None) -> ApiKey:
@@ -109,7 +120,7 @@ async def authenticate(services: Services, credentials: HTTPAuthorizationCredent
 
 
 def admit(
-    key: ApiKey, scope: str, *, request: Request, settings: ApiSettings, user_token: str | None
+    key: ApiKey, scope: str, *, request: Request, settings: ApiSettings, user_token: str | None = None
 ) -> Caller:
     """The caller behind an authenticated key.
 
@@ -128,7 +139,7 @@ def admit(
 
 def user_of_token(token: str | None, *, settings: ApiSettings) -> str | None:
     """The user that a token proves; None where there is no token or it does not hold."""
-    if token is None or settings.user_token_secret is None:
+    if token is None or len(token) > MAX_TOKEN_LENGTH or settings.user_token_secret is None:
         return None
     try:
         claims = jwt.decode(

@@ -113,7 +113,8 @@ def _methods_at(request: Request) -> list[str]:
     # the router itself names those of the first route alone
     path = request.scope["path"]
     routes = [route for route in request.app.routes if isinstance(route, Route)]
-    return sorted({m for route in routes if route.path_regex.match(path) for m in route.methods or ()})
+    template = next((route.path for route in routes if route.path_regex.match(path)), None)
+    return sorted({m for route in routes if route.path == template for m in route.methods or ()})
 
 
 def _headers_of(error: RecserveError) -> dict[str, str]:

@@ -60,7 +60,7 @@ async def cancel_job(caller: Admin, services: ServicesDep, job_id: JobId) -> Job
 @router.get(
     "/admin/jobs/{job_id}/events",
     response_class=StreamingResponse,
-    responses={200: {"content": {EVENT_STREAM: {"schema": {"type": "string"}}}}},
+    responses={200: {"content": {EVENT_STREAM: {}}}},
     summary="Watch a job",
 )
 async def watch_job(_: Admin, services: ServicesDep, drain: DrainDep, job_id: JobId) -> StreamingResponse:

@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import Request
 
-from app.api.auth import Caller, Credentials, Requirement, UserToken, admit
+from app.api.auth import BrowserRequirement, Caller, Credentials, UserToken, admit
 from app.api.batches import BatchOf, Entry
 from app.api.bodies import JSON, BatchBody, media_type_of, read_raw
 from app.api.context import MetricsDep, NowDep, ServicesDep, SettingsDep
@@ -30,7 +30,7 @@ _NO_KEY = "Send a pub key: in the header, or in the body's `key` where a beacon 
 _UNKNOWN_ITEM = "is not in the catalogue"
 
 
-class BeaconRequirement(Requirement):
+class BeaconRequirement(BrowserRequirement):
     """Finds the key in the header or, where `navigator.sendBeacon` could set none, in the body."""
 
     async def __call__(

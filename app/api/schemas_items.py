@@ -123,7 +123,7 @@ class ItemsPage(Answer):
 class BatchItemResult(Answer):
     """What became of one item of a batch."""
 
-    item_id: str | None
+    item_id: str | None = Field(default=None, description="Left out where the id itself cannot be read.")
     status: Literal["stored", "rejected"]
     errors: list[FieldErrorAnswer] | None = None
 

@@ -26,6 +26,7 @@ MAX_FREE_KEYS = 64
 MAX_FREE_STRING = 1024
 MAX_FREE_BYTES = 32 * 1024
 MAX_MONEY = Decimal("99999999999.9999")
+PRINTABLE = r"^[^\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069\ufdd0]+$"
 # The path middleware writes this for an encoded slash, so that it does not part the path; no id may hold it.
 SLASH_IN_PATH = "\ufdd0"
 
@@ -166,7 +167,7 @@ Id = Annotated[
             "type": "string",
             "minLength": 1,
             "maxLength": MAX_ID_BYTES,
-            "pattern": r"^[^\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]+$",
+            "pattern": PRINTABLE,
             "description": "1 to 128 bytes of UTF-8 in NFC, without control characters; case-sensitive.",
         }
     ),
@@ -180,10 +181,15 @@ PathId = Annotated[
 ]
 """An id as a part of the path."""
 
-Line = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(check_line)]
+Line = Annotated[
+    str,
+    Field(min_length=1, max_length=256),
+    AfterValidator(check_line),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 256, "pattern": PRINTABLE}),
+]
 """One line of text."""
 
-QueryText = Annotated[str, AfterValidator(check_line)]
+QueryText = Annotated[str, AfterValidator(check_line), Field(json_schema_extra={"pattern": PRINTABLE})]
 """Text that is searched for."""
 
 WebAddress = Annotated[

@@ -136,10 +136,6 @@ def _place(folder: Path, data: Path) -> Place:
     }
     environment = {name: value for name, value in os.environ.items() if name != "RECSERVE_REDIS_URL"}
     environment |= {f"RECSERVE_{name.upper()}": value for name, value in own.items() if value}
-    if "RECSERVE_LOG_LEVEL" not in environment:
-        environment["RECSERVE_LOG_LEVEL"] = "WARNING"
-    if "RECSERVE_LOG_FORMAT" not in environment:
-        environment["RECSERVE_LOG_FORMAT"] = "console"
     changed = settings.model_copy(
         update={**own, "scratch_dir": folder / "scratch", "port": port, "redis_url": None}
     )
@@ -236,7 +232,8 @@ class _Stages:
     def start(self) -> Child:
         """The service, answering."""
         started = monotonic()
-        service = Child(_recserve("serve"), self.place.environment)
+        quiet = {"RECSERVE_LOG_LEVEL": "WARNING", "RECSERVE_LOG_FORMAT": "console"}
+        service = Child(_recserve("serve"), quiet | self.place.environment)
         try:
             service.wait_until(Service(self.place.address, {}).is_ready, within_s=READY_WITHIN_S)
         except BaseException:

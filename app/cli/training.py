@@ -149,7 +149,7 @@ async def _train(
         finally:
             await jobs.stop()
         if job.state is not JobState.SUCCEEDED or job.version is None:
-            raise FailedError(f"The training {job.state.value}: {job.error or 'no reason was given'}")
+            raise FailedError(job.error or f"The training was {job.state.value}.")
         return await make_models(base).get(job.version), job
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -232,16 +233,17 @@ def _basket_lines(lines: pl.DataFrame) -> pl.DataFrame:
 
 
 def _event_item(item_id: str, quantity: int, amount: float, index: int) -> EventItem:
-    price = _with_pence(Decimal(repr(amount)) / quantity)
-    return EventItem(item_id=item_id, quantity=float(quantity), price=price, index=index)
+    return EventItem(item_id=item_id, quantity=float(quantity), price=_money(amount / quantity), index=index)
 
 
 def _money(amount: float) -> Decimal:
-    return _with_pence(Decimal(repr(amount)))
+    """Exact to `PRICE_STEP`; the file's amounts have three decimals, so a float holds them well."""
+    return _with_pence(round(amount / float(PRICE_STEP)))
 
 
-def _with_pence(number: Decimal) -> Decimal:
-    """Exact to `PRICE_STEP`, without needless zeros but always with pence: 10 is 10.00."""
-    stepped = number.quantize(PRICE_STEP)
-    pence = stepped.quantize(Decimal("0.01"))
-    return pence if pence == stepped else stepped
+@lru_cache(maxsize=50_000)
+def _with_pence(steps: int) -> Decimal:
+    """So many `PRICE_STEP`s, without needless zeros but always with pence: 100,000 is 10.00."""
+    exact = steps * PRICE_STEP
+    pence = exact.quantize(Decimal("0.01"))
+    return pence if pence == exact else exact

@@ -10,7 +10,9 @@ PYTHON ?= $(shell for python in python3.11 python3 python; do \
 VENV := .venv
 BIN := $(VENV)/bin
 PY := $(BIN)/python
-UV_INSTALL := $(BIN)/uv pip install --quiet --require-hashes
+# A bar with what remains where someone watches, silence elsewhere.
+UV_INSTALL = started=$$(date +%s); $(BIN)/uv pip install --require-hashes $$(test -t 2 || echo --quiet)
+INSTALLED = echo "Installed in $$(( $$(date +%s) - started )) s."
 # Stamps say what is installed; while they are newer than the requirements nothing is asked of the network.
 BUILD := $(VENV)/.stamp-build
 PROJECT := $(VENV)/.stamp-project
@@ -116,12 +118,12 @@ $(BUILD): requirements/build.txt
 # Each group is a superset of the one before it, and installing one never removes another's packages.
 $(TRAIN): $(BUILD) requirements/serve.txt requirements/train.txt
 	@echo "Installing the packages that serve and train (about 2 GB unpacked; the first time takes a few minutes) …"
-	@$(UV_INSTALL) -r requirements/train.txt
+	@$(UV_INSTALL) -r requirements/train.txt && $(INSTALLED)
 	@touch $@
 
 $(DEV): $(BUILD) requirements/serve.txt requirements/train.txt requirements/dev.txt
 	@echo "Installing the packages that serve, train, test and check …"
-	@$(UV_INSTALL) -r requirements/dev.txt
+	@$(UV_INSTALL) -r requirements/dev.txt && $(INSTALLED)
 	@touch $(TRAIN) $@
 
 $(PROJECT): $(BUILD) pyproject.toml

@@ -11,6 +11,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+# isort: off
+import models.quiet  # noqa: F401 (sets what TensorFlow reads when it is imported)
+
+# isort: on
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray

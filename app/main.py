@@ -94,9 +94,8 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise PortTakenError(f"Port {port} on {host} is taken; RECSERVE_PORT chooses another.") from None
-        raise PortTakenError(
-            f"Cannot listen on {host} port {port} ({error.strerror}); see RECSERVE_HOST and RECSERVE_PORT."
-        ) from None
+        reason = str(error.strerror).partition(" (")[0]
+        raise PortTakenError(f"Cannot listen on {host} port {port} ({reason}); see RECSERVE_HOST.") from None
 
 
 def run(app: ASGIApp, *, listener: socket.socket, drain: Drain, drain_s: float) -> None:

@@ -2,7 +2,7 @@
 
     RecserveError
     ├── InvalidInputError        422  invalid-input        carries [FieldError]
-    │   └── UnreadableInputError 400  unreadable-input     not JSON, not UTF-8, NaN, duplicate keys, too deep
+    │   └── UnreadableInputError 400  unreadable-input     not JSON, not UTF-8, NaN, a member named twice
     ├── UnauthorizedError        401  unauthorized
     ├── ForbiddenError           403  forbidden
     ├── NotFoundError            404  not-found

@@ -34,6 +34,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ReadOnlyError, RedisError
 
+from app.adapters.batcher import Batcher
 from app.domain.breaker import Breaker
 from app.domain.ports import CacheRead
 from app.telemetry import Metrics, failure
@@ -45,6 +46,7 @@ TIMEOUT_S = 0.05
 MAX_BODY_BYTES = 256 * 1024
 MAX_UNFLUSHED = 10_000
 BUMPED_AT_ONCE = 500
+MAX_BATCH = 512
 STAMP_TTL_S = 24 * 3600
 EPOCH = "epoch"
 STAMP_BYTES = 9
@@ -99,14 +101,17 @@ class RedisListCache:
         self._being_flushed: set[str] = set()
         self._flusher: asyncio.Task[None] | None = None
         self._flushing = asyncio.Lock()
-        self._breaker = Breaker(failures=5, open_s=0.5)
+        self._breaker = Breaker(failures=5, open_s=0.5, apart_s=0.01)
         self._server: str | None = None
+        self._greeting = asyncio.Lock()
         self._redis = _client(url, timeout_s, self._on_connect)
+        self._looks = Batcher(self._look, most=MAX_BATCH, timeout_s=timeout_s)
+        self._new_stamps = Batcher(self._give_stamps, most=MAX_BATCH, timeout_s=timeout_s)
         self._store_script = self._redis.register_script(_STORE)
         self._jitter = random.Random(secrets.randbits(64))  # noqa: S311  # spreads ends of life; no secret
 
     async def read(self, subjects: Sequence[str], key: str) -> CacheRead:
-        """Stamps and body in one round trip; a second one only where a stamp is missing."""
+        """Stamps and body in one round trip, shared by all who ask meanwhile; two if a stamp is missing."""
         # Who finds the flush under way does not wait for it: a stopped Redis would make a queue of them.
         if self.unflushed and (self._flushing.locked() or not await self._flush()):
             return MISS
@@ -118,7 +123,8 @@ class RedisListCache:
         """Keep the body if no stamp has changed since `token` was read."""
         if self.unflushed or len(body) > MAX_BODY_BYTES:
             return
-        await self._guarded("store", lambda: self._store(_stamped(subjects), key, body, token))
+        work = partial(self._store, _stamped(subjects), key, body, token)
+        await self._guarded("store", partial(self._timed, work))
 
     async def bump(self, subjects: Sequence[str]) -> None:
         """Change the stamps; where that fails, remember it and serve nothing until it is done."""
@@ -132,7 +138,7 @@ class RedisListCache:
 
     async def ping(self) -> bool:
         """Whether it works now."""
-        return bool(await self._guarded("ping", self._ping))
+        return bool(await self._guarded("ping", partial(self._timed, self._ping)))
 
     async def close(self) -> None:
         """End the connections. Lists of other processes that wait for a new stamp live to their end."""
@@ -140,6 +146,8 @@ class RedisListCache:
             self._flusher.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._flusher
+        await self._looks.stop()
+        await self._new_stamps.stop()
         await self._redis.aclose(close_connection_pool=True)
 
     @property
@@ -152,39 +160,39 @@ class RedisListCache:
     async def _read(self, subjects: Sequence[str], key: str) -> CacheRead:
         server = await self._known_server()
         stamps, place = self._keys(server, subjects), self._place(server, subjects, key)
-        *found, value = await self._mget([*stamps, place])
+        *found, value = await self._looks.get([*stamps, place])
         self._check(server)
         token = _token_of(found)
         if token is None:
-            return CacheRead(body=None, token=await self._new_stamps(server, stamps, found))
+            wanted = [(name, _is_garbage(stamp)) for name, stamp in zip(stamps, found, strict=True)]
+            given = await self._new_stamps.get(wanted)
+            self._check(server)
+            return CacheRead(body=None, token=_token_of(given))
         body = _body_of(value, token)
         if body is None and value is not None:
             await self._discard(server, place, value, token)
         return CacheRead(body=body, token=token)
 
-    async def _mget(self, keys: Sequence[str]) -> list[bytes | None]:
-        return cast("list[bytes | None]", await self._redis.mget(keys))
+    async def _look(self, keys: Sequence[str]) -> dict[str, bytes | None]:
+        values = cast("list[bytes | None]", await self._redis.mget(keys))
+        return dict(zip(keys, values, strict=True))
 
-    async def _new_stamps(
-        self, server: str, keys: Sequence[str], values: Sequence[bytes | None]
-    ) -> str | None:
-        """Give a stamp to what has none. None where that did not work: nothing may be stored then."""
+    async def _give_stamps(self, wanted: Sequence[tuple[str, bool]]) -> dict[tuple[str, bool], bytes | None]:
+        """Give a stamp to each key that has none, or holds garbage; returns what all of them have then."""
+        names = [name for name, _ in wanted]
         pipeline = self._redis.pipeline(transaction=False)
-        for name, value in zip(keys, values, strict=True):
-            if value is None:
-                # Only if it is still missing: another process may have been first.
-                pipeline.set(name, _new_stamp(), ex=STAMP_TTL_S, nx=True)
-            elif not STAMP.fullmatch(value):
+        for name, garbage in wanted:
+            if garbage:
                 self._metrics.degraded.labels("list_cache", "garbage").inc()
-                pipeline.set(name, _new_stamp(), ex=STAMP_TTL_S)
-        pipeline.mget(keys)
+            # Only if it is still missing: another process may have been first.
+            pipeline.set(name, _new_stamp(), ex=STAMP_TTL_S, nx=not garbage)
+        pipeline.mget(names)
         stamps: list[bytes | None] = (await pipeline.execute())[-1]
-        self._check(server)
-        token = _token_of(stamps)
-        if token is None:
-            # What is still missing is there but is no text: neither read nor set if missing.
-            await self._redis.delete(*(name for name, stamp in zip(keys, stamps, strict=True) if not stamp))
-        return token
+        strange = [name for name, stamp in zip(names, stamps, strict=True) if stamp is None]
+        if strange:
+            # There, but no text: neither read nor set if missing. Without it the next look gives a stamp.
+            await self._redis.delete(*strange)
+        return dict(zip(wanted, stamps, strict=True))
 
     async def _discard(self, server: str, place: str, value: bytes, token: str) -> None:
         """Delete what is garbage; a list under older stamps is left, for the next store to replace."""
@@ -209,7 +217,7 @@ class RedisListCache:
         """Slice by slice, so that many take many timeouts in place of running over one."""
         for start in range(0, len(subjects), BUMPED_AT_ONCE):
             part = subjects[start : start + BUMPED_AT_ONCE]
-            if not await self._guarded(what, partial(self._bump, part)):
+            if not await self._guarded(what, partial(self._timed, partial(self._bump, part))):
                 return False
         return True
 
@@ -269,7 +277,9 @@ class RedisListCache:
 
     async def _known_server(self) -> str:
         if self._server is None:
-            await self._redis.ping()
+            async with self._greeting:
+                if self._server is None:
+                    await self._timed(self._ping)
         if self._server is None:
             raise _Elsewhere
         return self._server
@@ -283,8 +293,7 @@ class RedisListCache:
         if not self._breaker.allows():
             return None
         try:
-            async with asyncio.timeout(self._timeout_s):
-                answer = await self._twice(call)
+            answer = await self._twice(call)
         except (RedisError, OSError, TimeoutError, _Elsewhere) as error:
             self._metrics.degraded.labels("list_cache", type(error).__name__).inc()
             if isinstance(error, ReadOnlyError):
@@ -297,6 +306,10 @@ class RedisListCache:
             _log.info("list_cache.breaker.closed")
         self._breaker.succeeded()
         return answer
+
+    async def _timed(self, call: Callable[[], Awaitable[T]]) -> T:
+        async with asyncio.timeout(self._timeout_s):
+            return await call()
 
     async def _twice(self, call: Callable[[], Awaitable[T]]) -> T:
         """Once more where the server turned out to be another one: the keys are made for it then."""
@@ -348,6 +361,10 @@ def _token_of(stamps: Sequence[bytes | None]) -> str | None:
     if not all(stamp is not None and STAMP.fullmatch(stamp) for stamp in stamps):
         return None
     return b".".join(stamp for stamp in stamps if stamp is not None).decode("ascii")
+
+
+def _is_garbage(value: bytes | None) -> bool:
+    return value is not None and not STAMP.fullmatch(value)
 
 
 def _head(token: str) -> bytes:

@@ -12,19 +12,27 @@ class Breaker:
     Args:
         failures: Failures in a row that open it.
         open_s: Seconds it stays open before a trial is let through.
+        apart_s: Failures closer together count once: many calls may have waited for the same answer.
         monotonic: Seconds that never go back.
     """
 
-    __slots__ = ("_failed", "_failures", "_monotonic", "_open_s", "_open_until")
+    __slots__ = ("_apart_s", "_counted_at", "_failed", "_failures", "_monotonic", "_open_s", "_open_until")
 
     def __init__(
-        self, *, failures: int, open_s: float, monotonic: Callable[[], float] = time.monotonic
+        self,
+        *,
+        failures: int,
+        open_s: float,
+        apart_s: float = 0.0,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._failures = failures
         self._open_s = open_s
         self._monotonic = monotonic
         self._failed = 0
         self._open_until = 0.0
+        self._apart_s = apart_s
+        self._counted_at = -apart_s
 
     @property
     def is_open(self) -> bool:
@@ -47,6 +55,10 @@ class Breaker:
 
     def failed(self) -> bool:
         """A call did not work. True where this opened the breaker."""
+        now = self._monotonic()
+        self._open_until = now + self._open_s
+        if now - self._counted_at < self._apart_s:
+            return False
+        self._counted_at = now
         self._failed += 1
-        self._open_until = self._monotonic() + self._open_s
         return self._failed == self._failures

@@ -40,6 +40,7 @@ from app.telemetry import Metrics
 _log = structlog.get_logger(__name__)
 
 START_S = 5.0
+LANDED_S = 1.0
 DEADLINE, BUSY = "deadline", "busy"
 
 
@@ -66,12 +67,22 @@ class RecommendSettings:
     history_limit: int = 200
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a list is kept: its subjects, its key, and the stamps it is made under (None without any)."""
+
+    subjects: tuple[str, ...]
+    key: str
+    token: str | None
+
+
 @dataclass(slots=True)
 class _Flight:
     """A computation under way, and what it has read so far."""
 
     task: asyncio.Task[Recommendation] | None = None
     material: Material | None = None
+    begun: bool = False
 
 
 class Recommend:
@@ -125,7 +136,7 @@ class Recommend:
         half_life = popularity.half_life_days
         self._bench = Bench(half_life_days=half_life, metrics=metrics)
         self._spare_bench = Bench(half_life_days=half_life, metrics=metrics)
-        self._flights: dict[tuple[str, str], _Flight] = {}
+        self._flights: dict[_Place, _Flight] = {}
         self._aloft: set[asyncio.Task[Recommendation]] = set()
 
     async def start(self) -> None:
@@ -222,7 +233,7 @@ class Recommend:
             if answer is not None:
                 return replace(answer, served_by=ServedBy.CACHE)
             self._metrics.degraded.labels("list_cache", "unreadable").inc()
-        flight = self._board(plan, subjects, key, found.token)
+        flight = self._board(plan, _Place(subjects, key, found.token))
         assert flight.task is not None  # noqa: S101  # set where it is made
         done, _ = await asyncio.wait({flight.task}, timeout=self._deadline_s)
         if done:
@@ -239,42 +250,54 @@ class Recommend:
             counts_version=None if personal else self._popularity.current.version,
         )
 
-    def _board(self, plan: Plan, subjects: Sequence[str], key: str, token: str | None) -> _Flight:
-        """The computation of this list under these stamps: the one under way, or a new one.
+    def _board(self, plan: Plan, place: _Place) -> _Flight:
+        """The computation of this list under these stamps: one under way, or a new one.
 
         Under other stamps it is another list, however equal the request. Without stamps nobody can say
-        whether a computation began before or after an event, so each has its own.
+        whether a computation began before or after an event: then only one that has not begun is shared.
         """
-        place = None if token is None else (key, token)
-        known = None if place is None else self._flights.get(place)
-        if known is not None:
+        known = self._flights.get(place)
+        if known is not None and (place.token is not None or not known.begun):
             return known
-        flight = _Flight()
-        work = self._compute(plan, flight, subjects, key, token)
+        flight = self._flights[place] = _Flight()
+        before = known.task if known is not None else None
+        work = self._compute(plan, flight, place, before)
         flight.task = asyncio.create_task(work, name="recommend")
         self._aloft.add(flight.task)
-        flight.task.add_done_callback(self._land)
-        if place is not None:
-            self._flights[place] = flight
-            flight.task.add_done_callback(lambda _: self._flights.pop(place, None))
+        flight.task.add_done_callback(lambda task: self._land(task, flight, place))
         return flight
 
-    def _land(self, task: asyncio.Task[Recommendation]) -> None:
+    def _land(self, task: asyncio.Task[Recommendation], flight: _Flight, place: _Place) -> None:
         self._aloft.discard(task)
-        if not task.cancelled():
-            task.exception()  # Looked at: everybody who waited may have gone.
+        failed = task.cancelled() or task.exception() is not None or task.result().degraded
+        if failed or place.token is None:
+            self._forget(flight, place)
+        else:
+            # Whoever looked before the list was kept and asks after it was made has the same stamps.
+            asyncio.get_running_loop().call_later(LANDED_S, self._forget, flight, place)
+
+    def _forget(self, flight: _Flight, place: _Place) -> None:
+        if self._flights.get(place) is flight:
+            del self._flights[place]
 
     async def _compute(
-        self, plan: Plan, flight: _Flight, subjects: Sequence[str], key: str, token: str | None
+        self,
+        plan: Plan,
+        flight: _Flight,
+        place: _Place,
+        before: asyncio.Task[Recommendation] | None,
     ) -> Recommendation:
+        if before is not None:
+            await asyncio.wait({before})
+        flight.begun = True
         flight.material = material = await self._reader.material(plan.request)
         try:
             answer = await self._lane.run(lambda: self._bench.answer(plan, material))
         except BusyError as error:
             self._count("recommend", error)
             return await self._fallback(plan, material, BUSY)
-        if token is not None and not answer.degraded:
-            await self._cache.store(subjects, key, encoded(answer), token=token)
+        if place.token is not None and not answer.degraded:
+            await self._cache.store(place.subjects, place.key, encoded(answer), token=place.token)
         return answer
 
     async def _fallback(self, plan: Plan, material: Material | None, reason: str) -> Recommendation:

@@ -34,6 +34,7 @@ from tests.unit.services.shop import Shop, open_shop
 MOST = 400
 MARKS = tuple(f"m{count:03}" for count in range(MOST + 1))
 SOURCE = "seen"
+SLOW_S = 0.01
 
 
 class CountingScorer:
@@ -96,12 +97,15 @@ async def hammer(shop: Shop, *, users: int, readers: int, events: int) -> dict[S
     over = asyncio.Event()
 
     async def write(user_id: str) -> None:
+        pace = random.Random(user_id)
         for number in range(1, events + 1):
             await one_event(shop, user_id, number)
             acknowledged[user_id] = number
-            # A list of this history has the time to be made and kept before the next event comes.
+            # Now and then a list is made and kept before the next event; otherwise that comes at any moment
+            # of the computations under way.
             for _ in range(number % 3):
                 await made_from(shop, user_id)
+            await asyncio.sleep(pace.random() * 2 * SLOW_S)
 
     async def read(user_id: str) -> None:
         while not over.is_set():
@@ -125,7 +129,7 @@ STOCK = [Item(item_id=SOURCE), *(Item(item_id=mark) for mark in MARKS)]
 
 
 async def test_no_list_is_older_than_the_last_acknowledged_event(tmp_path: Path, cache: ListCache) -> None:
-    scorer = CountingScorer(slow_s=0.01)
+    scorer = CountingScorer(slow_s=SLOW_S)
     async with open_shop(tmp_path, scorer=scorer, cache=cache, stocked=STOCK) as shop:
         served = await hammer(shop, users=3, readers=4, events=40)
     assert served[ServedBy.MODEL] > 50
@@ -137,13 +141,13 @@ async def test_no_list_is_older_when_the_history_is_in_sql(
 ) -> None:
     database = Database(sqlite_url, deadline_s=20.0)
     stores: Stores = sql_stores(database, tenant="default", clock=clock)
-    scorer = CountingScorer(slow_s=0.01)
+    scorer = CountingScorer(slow_s=SLOW_S)
     async with open_shop(tmp_path, scorer=scorer, cache=cache, stores=stores, stocked=STOCK) as shop:
-        served = await hammer(shop, users=2, readers=3, events=25)
+        served = await hammer(shop, users=2, readers=3, events=12)
     await database.close()
     await asyncio.sleep(0)
-    assert served[ServedBy.MODEL] > 20
-    assert served[ServedBy.CACHE] > 20
+    assert served[ServedBy.MODEL] > 10
+    assert served[ServedBy.CACHE] > 10
 
 
 async def test_slow_answer_begun_before_an_event_is_not_kept_after_it(
@@ -161,6 +165,26 @@ async def test_slow_answer_begun_before_an_event_is_not_kept_after_it(
         assert (await early)[0] == 1
         assert (await late)[0] == 2, "an answer that began after the event joined one from before it"
         assert (await made_from(shop, "u1"))[0] == 2, "the slow answer was kept over the newer one"
+
+
+async def test_slow_answer_of_another_process_never_replaces_a_newer_one(
+    tmp_path: Path, cache: ListCache
+) -> None:
+    stores = memory_stores(clock=FixedClock())
+    slow, quick = CountingScorer(slow_s=0.0), CountingScorer(slow_s=0.0)
+    async with (
+        open_shop(tmp_path, scorer=slow, cache=cache, stores=stores, stocked=STOCK) as first,
+        open_shop(tmp_path, scorer=quick, cache=cache, stores=stores, stocked=()) as second,
+    ):
+        await one_event(first, "u1", 1)
+        slow.gate = threading.Event()
+        early = asyncio.create_task(made_from(first, "u1"))
+        await asyncio.to_thread(slow.entered.wait, 20.0)
+        await one_event(second, "u1", 2)
+        assert await made_from(second, "u1") == (2, ServedBy.MODEL)
+        slow.gate.set()
+        assert await early == (1, ServedBy.MODEL)
+        assert await made_from(second, "u1") == (2, ServedBy.CACHE)
 
 
 async def test_event_in_another_process_counts_at_once(tmp_path: Path, redis_server: RedisServer) -> None:

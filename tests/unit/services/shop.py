@@ -136,7 +136,7 @@ async def open_shop(
         metrics=metrics,
         settings=settings,
     )
-    ingest = Ingest(events=stores.events, cache=cache, metrics=metrics)
+    ingest = Ingest(events=stores.events, cache=cache, metrics=metrics, deadline_s=20.0)
     catalogue = Catalogue(items=stores.items, cache=cache)
     if stocked:
         await catalogue.put([Item(item_id=one) if isinstance(one, str) else one for one in stocked])

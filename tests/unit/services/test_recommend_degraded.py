@@ -187,13 +187,19 @@ class DeadCache(MemoryListCache):
         return CacheRead(body=None, token=None)
 
 
-async def test_recommend_works_without_a_cache_and_shares_no_computation(tmp_path: Path) -> None:
-    scorer = table_scorer()
+async def test_recommend_without_a_cache_shares_only_computations_not_begun(tmp_path: Path) -> None:
+    scorer = GatedScorer(IDS, TABLE)
     async with open_shop(tmp_path, scorer=scorer, cache=DeadCache(ttl_s=1, entries=1)) as shop:
         await shop.happened(event("e", "a"))
-        answers = await asyncio.gather(*(shop.recommend.recommend(ask()) for _ in range(5)))
-        assert {answer.served_by for answer in answers} == {ServedBy.MODEL}
-        assert len(scorer.asked) == 5
+        early = asyncio.create_task(shop.recommend.recommend(ask()))
+        await until(scorer.entered.is_set)
+        await shop.happened(event("f", "b"))
+        late = [asyncio.create_task(shop.recommend.recommend(ask())) for _ in range(20)]
+        await until(lambda: len(asyncio.all_tasks()) > 20)
+        scorer.gate.set()
+        assert ids(await early)[:2] == ["b", "c"]
+        assert {tuple(ids(answer)[:2]) for answer in await asyncio.gather(*late)} == {("c", "d")}
+        assert len(scorer.asked) == 2
 
 
 class GarbledCache(MemoryListCache):

@@ -273,11 +273,13 @@ async def run_job(settings: Settings, job_id: str) -> Job:
         NotFoundError: There is no such job.
         ConflictError: It does not run.
     """
-    from app.training.job import JobRun
+    # Before all else: what follows takes seconds to import.
     from app.training.signs import give_signs_of_life
 
-    configure_logging(settings.log_level, settings.log_format)
     give_signs_of_life()
+    from app.training.job import JobRun
+
+    configure_logging(settings.log_level, settings.log_format)
     async with retraining(settings) as (base, work):
         return await JobRun(jobs=base.stores.jobs, retraining=work).run(job_id)
 

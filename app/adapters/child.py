@@ -53,6 +53,7 @@ class ProcessChild:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
         self._heard_at = monotonic()
+        self._has_spoken = False
         self._tail = b""
         self._readers = [
             asyncio.create_task(self._read(stream), name=f"child.{name}")
@@ -81,8 +82,12 @@ class ProcessChild:
             reader.cancel()
         await asyncio.gather(*self._readers, return_exceptions=True)
 
+    def has_spoken(self) -> bool:
+        """Whether it ever wrote a line to its standard output."""
+        return self._has_spoken
+
     def silent_s(self) -> float:
-        """Seconds since it last wrote anything."""
+        """Seconds since it last wrote anything, or since it was started."""
         return monotonic() - self._heard_at
 
     def last_words(self) -> str:
@@ -93,5 +98,6 @@ class ProcessChild:
         keep = stream is self._process.stderr
         while chunk := await stream.read(CHUNK_BYTES):
             self._heard_at = monotonic()
+            self._has_spoken = self._has_spoken or not keep
             if keep:
                 self._tail = (self._tail + chunk)[-TAIL_BYTES:]

@@ -385,8 +385,11 @@ class Child(Protocol):
     async def kill(self) -> None:
         """End it and whatever it started; returns once it is gone. Does nothing where it ended."""
 
+    def has_spoken(self) -> bool:
+        """Whether it ever gave a sign of life."""
+
     def silent_s(self) -> float:
-        """Seconds since it last gave a sign of life."""
+        """Seconds since it last gave a sign of life, or since it was started."""
 
     def last_words(self) -> str:
         """The end of what it wrote to its standard error."""

@@ -31,6 +31,7 @@ class Supervisor:
         metrics: Counts what could not be done.
         lease_s: A job whose supervisor or child is silent for so long has failed.
         timeout_s: A job that takes longer is stopped.
+        start_s: How long a child may take to its first sign of life: on a busy machine it is served last.
         poll_s: Seconds between two looks into the queue, for jobs that another process queued.
     """
 
@@ -42,6 +43,7 @@ class Supervisor:
         metrics: Metrics,
         lease_s: float,
         timeout_s: float,
+        start_s: float = 60.0,
         poll_s: float = 1.0,
     ) -> None:
         self._jobs = jobs
@@ -49,6 +51,7 @@ class Supervisor:
         self._metrics = metrics
         self._lease_s = lease_s
         self._timeout_s = timeout_s
+        self._start_s = max(start_s, lease_s)
         self._poll_s = poll_s
         self._beat_s = min(1.0, lease_s / 4)
         self._woken = asyncio.Event()
@@ -108,7 +111,7 @@ class Supervisor:
                     return JobState.FAILED, _epitaph(ended.result(), child.last_words())
                 if monotonic() - started > self._timeout_s:
                     return JobState.FAILED, f"It took longer than {self._timeout_s:g} seconds."
-                if child.silent_s() > self._lease_s:
+                if child.silent_s() > (self._lease_s if child.has_spoken() else self._start_s):
                     return JobState.FAILED, "The training process stopped responding."
                 verdict = await self._keep_lease(job)
                 kept = monotonic() if verdict is _KEPT else kept

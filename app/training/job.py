@@ -15,6 +15,7 @@ import structlog
 from app.domain.errors import (
     ArtifactRefusedError,
     ConflictError,
+    InvalidInputError,
     RecserveError,
     StorageUnavailableError,
 )
@@ -32,9 +33,18 @@ from app.domain.types import Job, JobState, JsonObject, ModelVersion, VersionSta
 from app.domain.weights import EventWeight
 from app.telemetry import failure
 from app.training import publish
+from app.training.build import plan
 from app.training.evidence import evidence_of
 from app.training.gate import Parity, Verdict, judge
-from app.training.run import NotEnoughDataError, Progress, TrainedVersion, TrainRequest, train
+from app.training.run import (
+    ExportError,
+    NotEnoughDataError,
+    Progress,
+    Rival,
+    TrainedVersion,
+    TrainRequest,
+    train,
+)
 
 ACTOR = "retraining"
 LEFTOVER_MAX_AGE_S = 86_400.0
@@ -100,11 +110,13 @@ class Retraining:
             job_id: The job that asked for it.
 
         Raises:
+            InvalidInputError: The model or a hyper-parameter is unknown.
             NotEnoughDataError: Too few events.
             ArtifactRefusedError: What was made does not open.
             StorageUnavailableError: The database is down.
         """
         request = TrainRequest(model=model, overrides=overrides or {}, weights=self._outside.weights)
+        _check(request)
         workdir = self._fresh_workdir(job_id)
         try:
             live = await self._outside.versions.live()
@@ -142,10 +154,11 @@ class Retraining:
             progress=report,
             clock=outside.clock,
             git_commit=outside.git_commit,
-            rivals={} if rival is None else {"live": rival},
+            rivals={} if live is None or rival is None else {"live": Rival(rival, live.window_end)},
         )
         report(Progress("judge", 0.97))
         verdict = judge(evidence_of(trained.metrics, live=live, parity=self._parity(trained)))
+        report(Progress("publish", 0.99))
         publish.publish(
             trained.folder,
             model=trained.model,
@@ -296,9 +309,16 @@ class Told:
         return {**self._before, **live, **{name: list(curve) for name, curve in self._curves.items()}}
 
 
+def _check(request: TrainRequest) -> None:
+    try:
+        plan(request.model, request.overrides)
+    except ValueError as error:
+        raise InvalidInputError(f"{str(error)[:1].upper()}{str(error)[1:]}.") from error
+
+
 def in_words(error: Exception) -> str:
     """Why a training failed, as a user can read it; a bug gives its type alone."""
-    if isinstance(error, NotEnoughDataError | RecserveError):
+    if isinstance(error, NotEnoughDataError | ExportError | RecserveError):
         return str(error)
     if isinstance(error, MemoryError):
         return "The training ran out of memory."

@@ -29,6 +29,7 @@ class PlayedChild:
         self.job_id = job_id
         self.killed = False
         self.silence_s = 0.0
+        self.spoke = True
         self.words = ""
         self._code: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
@@ -42,6 +43,9 @@ class PlayedChild:
         self.killed = True
         if not self._code.done():
             self._code.set_result(-9)
+
+    def has_spoken(self) -> bool:
+        return self.spoke
 
     def silent_s(self) -> float:
         return self.silence_s
@@ -213,6 +217,17 @@ async def test_silent_child_is_killed(world: World) -> None:
     assert child.killed
 
 
+async def test_child_that_has_yet_to_speak_is_given_time(world: World) -> None:
+    job = await world.jobs.retrain()
+    child = await world.child()
+    child.spoke, child.silence_s = False, 59.0
+    for _ in range(2):
+        await renewed(world, job)
+    assert not child.killed
+    child.silence_s = 61.0
+    assert (await world.ended(job.job_id)).error == "The training process stopped responding."
+
+
 async def test_job_that_takes_too_long_is_killed(stores: Stores, clock: FixedClock) -> None:
     launcher = PlayedLauncher()
     jobs = make_jobs(stores, clock)
@@ -235,6 +250,11 @@ async def test_child_that_does_not_start_fails_its_job(world: World) -> None:
 async def test_running_job_keeps_its_lease(world: World) -> None:
     job = await world.jobs.retrain()
     await world.child()
+    await renewed(world, job)
+
+
+async def renewed(world: World, job: Job) -> None:
+    """Return once the supervisor has been round again."""
     world.clock.move(seconds=100)
 
     async def is_kept() -> bool:

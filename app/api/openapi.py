@@ -138,7 +138,9 @@ def _complete(operation: _JSON, route: APIRoute) -> None:
 
 
 def _statuses(route: APIRoute, *, has_body: bool) -> set[int]:
-    statuses = {400, 413, 415, 422} | {status for status in route.responses if isinstance(status, int)}
+    # a route's own answers have a model; those it only names are problems
+    named = {status for status, answer in route.responses.items() if "model" not in answer}
+    statuses = {400, 413, 415, 422} | {status for status in named if isinstance(status, int)}
     if scope_of(route) is not None:
         statuses |= {401, 403, 503}
     if "{" in route.path:

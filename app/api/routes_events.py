@@ -83,7 +83,7 @@ async def send_events(
     the service's clock is replaced by the time of receipt.
     """
     in_body = "authorization" not in request.headers
-    entries = _BATCH.split(document, extra=_BEACON_MEMBERS if in_body else frozenset())
+    entries = await _BATCH.split(document, extra=_BEACON_MEMBERS if in_body else frozenset())
     judged = [_judge(entry, caller) for entry in entries]
     good = {entry.index: entry.model for entry in judged if entry.model is not None}
     metrics.events_clamped.inc(sum(event.is_early(now) for event in good.values()))

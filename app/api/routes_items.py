@@ -94,7 +94,7 @@ async def put_items(
     services: ServicesDep,
 ) -> BatchItemsAnswer:
     """Each item is stored or rejected on its own; of two with the same id the later one counts."""
-    entries = _BATCH.split(document)
+    entries = await _BATCH.split(document)
     good = {entry.model.item_id: entry.model for entry in entries if entry.model is not None}
     if good:
         await services.catalogue.put([model.to_item(item_id) for item_id, model in good.items()])

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+
+from app.domain.errors import InvalidInputError
+
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +29,15 @@ class ApiSettings:
     docs: bool = True
     max_body_bytes: int = 512 * 1024
     body_timeout_s: float = 10.0
+
+    def __post_init__(self) -> None:
+        """Refuse origins that are none, above all `*`.
+
+        Raises:
+            InvalidInputError: An origin is not `scheme://host[:port]`.
+        """
+        for origin in self.cors_origins:
+            if _ORIGIN.fullmatch(origin) is None:
+                raise InvalidInputError(
+                    "RECSERVE_CORS_ORIGINS takes origins as a browser sends them, such as https://shop.example."
+                )

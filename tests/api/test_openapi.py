@@ -65,6 +65,11 @@ def test_problem_answers_have_examples(document):
         assert example["status"] == int(status)
 
 
+def test_readiness_describes_its_own_503(document):
+    answer = document["paths"]["/readyz"]["get"]["responses"]["503"]
+    assert answer["content"]["application/json"]["schema"]["$ref"].endswith("/ReadyAnswer")
+
+
 def test_no_answer_is_left_to_fastapis_own_error_format(document):
     assert "HTTPValidationError" not in str(document)
 

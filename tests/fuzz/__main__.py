@@ -108,7 +108,7 @@ def holds(address: str, kind: str, key: str, given: argparse.Namespace) -> bool:
     # what a key may not do is refused before anything is parsed, so the smaller kinds need fewer cases
     examples = given.examples if kind == "adm" else max(2, given.examples // 5)
     call = [SCHEMATHESIS, "--config-file", CONFIG, "--no-color", "run", f"{address}/openapi.json"]
-    call += ["--phases", "examples,coverage,fuzzing", "--max-examples", str(examples)]
+    call += ["--phases", "examples,coverage,fuzzing,stateful", "--max-examples", str(examples)]
     if given.seed is not None:
         call += ["--seed", str(given.seed)]
     print(f"fuzz: with a {kind} key", flush=True)

@@ -152,11 +152,11 @@ async def _rollback() -> ModelVersion:
 
 
 def _metric(row: ModelVersion) -> str | None:
-    """The figure that the gate judges, wherever it stands in the metrics."""
-    for key, value in _flat(row.metrics):
-        if key.rsplit(".", 1)[-1] == "ndcg@10":
-            return f"{value:.4f}" if isinstance(value, float) else str(value)
-    return None
+    """The figure that the gate judges."""
+    from app.evaluation.protocol import headline
+
+    report = row.metrics.get("test")
+    return f"{headline(report):.4f}" if report else None
 
 
 def _flat(value: JsonObject, prefix: str = "") -> list[tuple[str, object]]:

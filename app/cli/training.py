@@ -31,6 +31,15 @@ if TYPE_CHECKING:
     from app.settings import Settings
 
 Promote = Literal["auto", "manual", "never"]
+COLUMNS = (
+    ("NDCG@10, new to them", "unseen", "ndcg@10"),
+    ("NDCG@10, all", "all", "ndcg@10"),
+    ("recall@10", "all", "recall@10"),
+    ("hit rate@10", "all", "hit_rate@10"),
+    ("MRR@10", "all", "mrr@10"),
+    ("coverage@10", "all", "coverage@10"),
+)
+"""What the table shows: label, reading of the protocol, key."""
 ONLINE_RETAIL = Path(__file__).resolve().parents[2] / "data/online_retail/online_retail.parquet"
 
 
@@ -165,8 +174,10 @@ class _Shown:
         """Show how far it is."""
         note = _note(job)
         self._bar.update(self._task, completed=job.progress, note=note)
-        if self._bar.disable and (job.stage, job.detail.get("epoch")) != self._told:
-            self._told = (job.stage, job.detail.get("epoch"))
+        # The epochs of the first fit have figures to show; those of the later ones are only waited for.
+        step = (job.stage, job.detail.get("epoch") if job.stage == "fit" else None)
+        if self._bar.disable and step != self._told:
+            self._told = step
             left = "" if job.seconds_left is None else f", {job.seconds_left:.0f} s left"
             say(f"  {job.progress:4.0%}  {note}{left}")
 
@@ -188,10 +199,13 @@ def _job_json(job: Job) -> JsonObject:
 
 
 def _show_result(version: ModelVersion) -> None:
-    rows = _beside_baselines(version)
-    if rows:
-        columns = list(dict.fromkeys(name for _, figures in rows for name in figures))
-        table(("", *columns), [(name, *(_figure(figures.get(c)) for c in columns)) for name, figures in rows])
+    table(
+        ("on the later slice", *(label for label, _, _ in COLUMNS)),
+        [
+            (name, *(_figure(report, reading, key) for _, reading, key in COLUMNS))
+            for name, report in _reports(version)
+        ],
+    )
     verdict = version.metrics.get("verdict")
     if verdict:
         say(str(verdict))
@@ -202,12 +216,12 @@ def _show_result(version: ModelVersion) -> None:
         say(f"{version.version} is kept; to make it live: recserve models activate {version.version}")
 
 
-def _beside_baselines(version: ModelVersion) -> list[tuple[str, JsonObject]]:
-    return []
+def _reports(version: ModelVersion) -> list[tuple[str, JsonObject]]:
+    """The version's figures, then those of the baselines on the same people."""
+    metrics = version.metrics
+    return [(version.model, metrics.get("test", {})), *sorted(metrics.get("baselines", {}).items())]
 
 
-def _figure(value: object) -> str:
-    return f"{value:.4f}" if isinstance(value, float) else str(value if value is not None else "")
-
-
-__all__ = ["answer", "evaluate", "job_run", "register", "train"]
+def _figure(report: JsonObject, reading: str, key: str) -> str:
+    value = report.get(reading, {}).get(key)
+    return f"{value:.4f}" if isinstance(value, float) else ""

@@ -59,10 +59,10 @@ def build(
     n_items: int,
     *,
     seed: int,
-    embedding_size: int = 64,
-    units: int = 128,
-    layers: int = 1,
-    dropout: float = 0.25,
+    embedding_size: int,
+    units: int,
+    layers: int,
+    dropout: float,
 ) -> GRU4Rec:
     """A network with fresh weights; the same seed gives the same ones."""
     keras.utils.set_random_seed(seed)

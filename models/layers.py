@@ -15,8 +15,8 @@ Tensor = Any
 
 
 @keras.saving.register_keras_serializable(package="recserve")
-class ItemTable(keras.layers.Layer):
-    """Item vectors, used for reading a history and for scoring it (tied), and a bias for each item.
+class ItemVectors(keras.layers.Layer):
+    """A vector for each item; padding reads as zero.
 
     Args:
         n_items: Items, padding not counted.
@@ -33,11 +33,10 @@ class ItemTable(keras.layers.Layer):
         self.vectors = self.add_weight(
             name="vectors", shape=(self.n_items + 1, self.size), initializer=normal
         )
-        self.bias = self.add_weight(name="bias", shape=(self.n_items + 1,), initializer="zeros")
         self.built = True
 
     def call(self, item_idx: Tensor) -> Tensor:
-        """Vectors of the items; padding is zero.
+        """Vectors of the items.
 
         Args:
             item_idx: int32 (batch, time).
@@ -47,6 +46,20 @@ class ItemTable(keras.layers.Layer):
         """
         there = ops.cast(ops.not_equal(item_idx, 0), "float32")
         return ops.take(self.vectors, item_idx, axis=0) * ops.expand_dims(there, -1)
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments that make the same layer."""
+        return {**super().get_config(), "n_items": self.n_items, "size": self.size}
+
+
+@keras.saving.register_keras_serializable(package="recserve")
+class ItemTable(ItemVectors):
+    """Item vectors used for reading a history and for scoring it (tied), and a bias for each item."""
+
+    def build(self, _: object = None) -> None:
+        """Make the weights."""
+        super().build()
+        self.bias = self.add_weight(name="bias", shape=(self.n_items + 1,), initializer="zeros")
 
     def score(self, hidden: Tensor) -> Tensor:
         """Score all items.
@@ -70,10 +83,6 @@ class ItemTable(keras.layers.Layer):
             popularity: float32 (n + 1,), row 0 ignored.
         """
         self.bias.assign(log_share(popularity))
-
-    def get_config(self) -> dict[str, Any]:
-        """Arguments that make the same layer."""
-        return {**super().get_config(), "n_items": self.n_items, "size": self.size}
 
 
 def mask_padding(scores: Tensor) -> Tensor:

@@ -22,8 +22,8 @@ def sampled_softmax(
 
     .. math:: -\log \frac{e^{s_y}}{e^{s_y} + \sum_{j \in N, j \neq y} e^{s_j - \log q_j}}
 
-    The sum is an unbiased estimate of the one over all items but the target, so the loss is on the scale of the
-    softmax over all items.
+    The sum is an unbiased estimate of the one over all items but the target, so the loss is on the scale of
+    the softmax over all items.
 
     Args:
         hidden: float32 (places, d).

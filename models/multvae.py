@@ -10,7 +10,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from models import losses
-from models.layers import ItemTable, log_share, mask_padding
+from models.layers import ItemVectors, log_share, mask_padding
 from models.neural import Batch, Recommender, Tensor, build_weights
 
 
@@ -52,7 +52,7 @@ class MultVAE(Recommender):
         super().__init__(n_items, **kwargs)
         self.sizes = {"hidden_size": hidden_size, "latent_size": latent_size}
         self.rates = {"dropout": dropout, "power": power}
-        self.reading = ItemTable(n_items, hidden_size, name="reading")
+        self.reading = ItemVectors(n_items, hidden_size, name="reading")
         self.writing = keras.layers.Dense(n_items + 1, name="writing")
         self.offset = keras.layers.Dense(hidden_size, name="offset")
         self.latent = keras.layers.Dense(2 * latent_size, name="latent")
@@ -119,10 +119,10 @@ def build(
     n_items: int,
     *,
     seed: int,
-    hidden_size: int = 256,
-    latent_size: int = 64,
-    dropout: float = 0.5,
-    power: float = 1.0,
+    hidden_size: int,
+    latent_size: int,
+    dropout: float,
+    power: float,
 ) -> MultVAE:
     """A network with fresh weights; the same seed gives the same ones."""
     keras.utils.set_random_seed(seed)

@@ -100,10 +100,10 @@ def build(
     n_items: int,
     *,
     seed: int,
-    embedding_size: int = 64,
-    blocks: int = 2,
-    kernel: int = 3,
-    dropout: float = 0.25,
+    embedding_size: int,
+    blocks: int,
+    kernel: int,
+    dropout: float,
 ) -> NextItNet:
     """A network with fresh weights; the same seed gives the same ones."""
     keras.utils.set_random_seed(seed)

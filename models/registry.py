@@ -7,40 +7,93 @@ from types import MappingProxyType
 
 from models.base import Family, ModelSpec, Value
 
+_TABLE: dict[str, Value] = {"max_length": 200}
 _FIT: dict[str, Value] = {
     "epochs": 20,
-    "patience": 3,
-    "batch_size": 128,
+    "patience": 4,
+    "batch_size": 64,
     "learning_rate": 0.002,
-    "negatives": 512,
+    "target_half_life_days": 60.0,
 }
+_SEQUENCE_FIT: dict[str, Value] = {**_FIT, "max_length": 100, "negatives": 512, "look_ahead": 100}
 
 _SPECS = (
     ModelSpec(
-        "popularity",
-        "Popularity",
-        Family.POPULARITY,
-        "popular",
-        "item_item",
-        "models.popularity",
-        {"half_life_days": 14.0},
+        name="popularity",
+        title="Popularity",
+        family=Family.POPULARITY,
+        source="popular",
+        format="item_item",
+        module="models.popularity",
+        parameters={"half_life_days": 14.0},
+        training=_TABLE,
     ),
     ModelSpec(
-        "transitions",
-        "First-order transitions",
-        Family.TRANSITIONS,
-        "transitions",
-        "item_item",
-        "models.transitions",
-    ),
-    ModelSpec("itemknn", "Item-kNN", Family.NEIGHBOURS, "neighbours", "item_item", "models.itemknn"),
-    ModelSpec("ease", "EASE", Family.AUTOENCODER, "autoencoder", "item_item", "models.ease"),
-    ModelSpec("gru4rec", "GRU4Rec", Family.RECURRENT, "sequence", "onnx", "models.gru4rec", training=_FIT),
-    ModelSpec(
-        "nextitnet", "NextItNet", Family.CONVOLUTIONAL, "sequence", "onnx", "models.nextitnet", training=_FIT
+        name="transitions",
+        title="Transitions",
+        family=Family.TRANSITIONS,
+        source="transitions",
+        format="item_item",
+        module="models.transitions",
+        parameters={"window": 1, "recency": 1.0, "half_life_days": 365.0, "keep": 200, "prior": 0.01},
+        training=_TABLE,
     ),
     ModelSpec(
-        "multvae", "Mult-VAE", Family.AUTOENCODER, "autoencoder", "onnx", "models.multvae", training=_FIT
+        name="itemknn",
+        title="Item-kNN",
+        family=Family.NEIGHBOURS,
+        source="neighbours",
+        format="item_item",
+        module="models.itemknn",
+        parameters={"neighbours": 200, "shrinkage": 10.0, "prior": 0.01},
+        training=_TABLE,
+    ),
+    ModelSpec(
+        name="ease",
+        title="EASE",
+        family=Family.AUTOENCODER,
+        source="autoencoder",
+        format="item_item",
+        module="models.ease",
+        parameters={"regularisation": 200.0, "keep": 400, "max_items": 12000, "prior": 0.01},
+        training=_TABLE,
+    ),
+    ModelSpec(
+        name="gru4rec",
+        title="GRU4Rec",
+        family=Family.RECURRENT,
+        source="sequence",
+        format="onnx",
+        module="models.gru4rec",
+        parameters={"embedding_size": 64, "units": 128, "layers": 1, "dropout": 0.25},
+        training=_SEQUENCE_FIT,
+    ),
+    ModelSpec(
+        name="nextitnet",
+        title="NextItNet",
+        family=Family.CONVOLUTIONAL,
+        source="sequence",
+        format="onnx",
+        module="models.nextitnet",
+        parameters={"embedding_size": 64, "blocks": 2, "kernel": 3, "dropout": 0.25},
+        training=_SEQUENCE_FIT,
+    ),
+    ModelSpec(
+        name="multvae",
+        title="Mult-VAE",
+        family=Family.AUTOENCODER,
+        source="autoencoder",
+        format="onnx",
+        module="models.multvae",
+        parameters={"hidden_size": 256, "latent_size": 64, "dropout": 0.7, "power": 0.5},
+        training={
+            **_FIT,
+            "batch_size": 128,
+            "max_length": 200,
+            "target_half_life_days": 40.0,
+            "beta": 0.003,
+            "future_share": 0.25,
+        },
     ),
 )
 

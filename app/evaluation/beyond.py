@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,17 @@ class Catalogue:
     def n_items(self) -> int:
         """Items, padding not counted."""
         return len(self.popularity) - 1
+
+    def renumbered(self, own: Sequence[str], wanted: Sequence[str]) -> Catalogue:
+        """The same facts in another numbering; items not known here have no sales and no likeness.
+
+        Args:
+            own: External ids of items 1 to n here.
+            wanted: External ids in the other numbering.
+        """
+        index = {item_id: number for number, item_id in enumerate(own, start=1)}
+        numbers = np.array([0, *(index.get(item_id, 0) for item_id in wanted)], np.int64)
+        return Catalogue(self.popularity[numbers], self.sketch[numbers])
 
 
 def catalogue(user: NDArray[np.int64], item: NDArray[np.int32], *, n_items: int, seed: int = 0) -> Catalogue:

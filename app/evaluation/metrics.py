@@ -34,14 +34,14 @@ def recall(hits: Hits, relevant: Counts, *, k: int) -> Values:
 
 def f1(hits: Hits, relevant: Counts, *, k: int) -> Values:
     """Harmonic mean of precision and recall, 0 where both are."""
-    exact, whole = precision(hits, relevant, k=k), recall(hits, relevant, k=k)
-    total: Values = np.maximum(exact + whole, 1e-12)
-    return np.asarray(2 * exact * whole / total, dtype=np.float64)
+    found = hits[:, :k].sum(axis=1)
+    # 2 p r / (p + r) with p = found / k and r = found / relevant.
+    return np.asarray(2 * found / (relevant + k), dtype=np.float64)
 
 
 def hit_rate(hits: Hits, _: Counts, *, k: int) -> Values:
     """Whether any of the first k places hits."""
-    return hits[:, :k].any(axis=1).astype(np.float64)
+    return np.asarray(hits[:, :k].any(axis=1), dtype=np.float64)
 
 
 def ndcg(hits: Hits, relevant: Counts, *, k: int) -> Values:

@@ -6,11 +6,20 @@ from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from app.evaluation.protocol import Cases
+from app.domain.ports import Scorer
+from app.domain.types import Query
+from app.evaluation.metrics import ndcg
+from app.evaluation.protocol import Cases, Score, run
 from app.evaluation.ragged import grouped
 from app.training.batches import decayed
+from app.training.build import plan, table
 from app.training.preprocess import Numbered, numbered
+from models.base import Interactions
+from models.item_item import ItemItem
+
+MAX_VALIDATED = 2000
 
 
 def cases(
@@ -76,3 +85,69 @@ def _rows(keys: pl.Series, people: pl.Series) -> np.ndarray:
     inside = np.minimum(place, len(people) - 1)
     same = (people.gather(inside) == keys).to_numpy() if len(keys) else np.empty(0, bool)
     return np.where(same, inside, -1)
+
+
+def sample(whole: Cases, *, most: int, seed: int) -> Cases:
+    """At most so many people that have a history, drawn once so that epochs compare."""
+    rows = np.flatnonzero(~whole.is_new)
+    if len(rows) > most:
+        rows = np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
+    return whole.take(rows)
+
+
+def validate(score: Score, people: Cases) -> tuple[float, float]:
+    """Loss and NDCG@10 (the mean of both readings) in one pass over the people.
+
+    The loss is the mean over people of the cross-entropy of their targets under the softmax over all items:
+    what the training loss estimates.
+    """
+    losses: list[float] = []
+
+    def recorded(item_idx: NDArray[np.int32], weight: NDArray[np.float32]) -> NDArray[np.float32]:
+        scores = score(item_idx, weight)
+        for line in scores:
+            losses.append(_cross_entropy(line, people.targets.row(len(losses))))
+        return scores
+
+    outcomes = run(recorded, people, places=10)
+    each = [
+        float(np.mean(ndcg(lists.hits, lists.relevant, k=10)))
+        for lists in outcomes.values()
+        if len(lists.rows)
+    ]
+    known = [loss for loss in losses if np.isfinite(loss)]
+    return (float(np.mean(known)) if known else 0.0), (float(np.mean(each)) if each else 0.0)
+
+
+def _cross_entropy(scores: NDArray[np.float32], targets: NDArray[np.int32]) -> float:
+    items = scores[1:].astype(np.float64)
+    known = targets[targets <= len(items)]
+    if not len(known):
+        return float("nan")
+    top = items.max()
+    return float(top + np.log(np.exp(items - top).sum()) - items[known - 1].mean())
+
+
+def as_score(scorer: Scorer) -> Score:
+    """A served model as a score function of its own item numbers."""
+    ids = ["", *scorer.item_ids]
+
+    def score(item_idx: NDArray[np.int32], weight: NDArray[np.float32]) -> NDArray[np.float32]:
+        queries = []
+        for items, weights in zip(item_idx, weight, strict=True):
+            there = items > 0
+            queries.append(
+                Query(tuple(ids[item] for item in items[there]), tuple(map(float, weights[there])))
+            )
+        return scorer.score(queries)
+
+    return score
+
+
+def baselines(interactions: Interactions) -> dict[str, ItemItem]:
+    """What stands beside every model: popularity, decayed popularity and transitions, at their defaults."""
+    return {
+        "popularity": table(plan("popularity", {"half_life_days": 0.0}), interactions),
+        "popularity_decayed": table(plan("popularity", {}), interactions),
+        "transitions": table(plan("transitions", {}), interactions),
+    }

@@ -55,6 +55,16 @@ class Labelled:
     frame: pl.DataFrame
     counts: Mapping[str, int]
 
+    @property
+    def start(self) -> datetime:
+        """When the first event happened, UTC."""
+        return moment(float(self.frame.get_column("time").to_numpy().min()))
+
+    @property
+    def end(self) -> datetime:
+        """When the last event happened, UTC."""
+        return moment(float(self.frame.get_column("time").to_numpy().max()))
+
     def before(self, time: float) -> pl.DataFrame:
         """Events before a moment in days since 1970."""
         return self.frame.filter(pl.col("time") < time)

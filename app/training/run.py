@@ -1,15 +1,46 @@
-"""From events to a version's folder: the five steps, one after the other."""
+"""From events to a version's folder: the five steps, one after the other.
+
+Three fits, so that what is judged is what is shipped: one before the validation slice finds the number of
+epochs; one before the test slice, with that number, is measured on it beside the baselines; one on all events
+is exported. A model that is counted rather than fitted step by step skips the first.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from app.domain.ports import Clock, Scorer
+import polars as pl
+
+from app.domain.ports import Clock, EventColumns
 from app.domain.types import JsonObject
 from app.domain.weights import DEFAULT_WEIGHTS, EventWeight
+from app.evaluation.splits import TimeSplit, split_by_share
+from app.training import artifact
+from app.training.build import plan
+from app.training.errors import NotEnoughDataError
+from app.training.export import ExportError
+from app.training.fitted import find_epochs, fitted_until
+from app.training.measure import Rival, measure
+from app.training.preprocess import Labelled, frame_of, prepare
+from app.training.progress import Progress, Report, Stages
+from app.training.verdict import verdict
+
+__all__ = [
+    "ExportError",
+    "NotEnoughDataError",
+    "Progress",
+    "Rival",
+    "TrainRequest",
+    "TrainedVersion",
+    "train",
+]
+
+MIN_LINES = 100
+MIN_USERS = 5
+MIN_ITEMS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,28 +65,6 @@ class TrainRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """How far it is.
-
-    Attributes:
-        stage: preprocess, build, fit, evaluate, refit, export, write.
-        fraction: 0 to 1 over all stages.
-        seconds_left: Estimated, over all stages.
-        metric: NDCG@10 on the validation slice.
-    """
-
-    stage: str
-    fraction: float
-    epoch: int | None = None
-    epochs: int | None = None
-    loss: float | None = None
-    val_loss: float | None = None
-    metric: float | None = None
-    seconds_left: float | None = None
-    message: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class TrainedVersion:
     """A complete folder, ready to be published."""
 
@@ -70,35 +79,95 @@ class TrainedVersion:
     n_items: int
 
 
-class NotEnoughDataError(Exception):
-    """There are too few events to fit and to judge a model; the message says what is missing."""
-
-
 def train(
     request: TrainRequest,
-    events: object,
+    events: Iterable[EventColumns] | pl.DataFrame,
     *,
     workdir: Path,
-    progress: Callable[[Progress], None],
+    progress: Report,
     clock: Clock,
     git_commit: str | None = None,
-    rivals: Mapping[str, Scorer] | None = None,
+    rivals: Mapping[str, Rival] | None = None,
 ) -> TrainedVersion:
     """Fit, evaluate and export one model.
 
     Args:
         request: What to fit.
-        events: The log in column batches (`EventColumns` of the EventLog port), or a polars frame with the
-            columns of `app.training.preprocess.SCHEMA`.
+        events: The log in column batches, or a frame with the columns of `app.training.preprocess.SCHEMA`.
         workdir: The version's folder is made inside it, under its name.
         progress: Called often; an exception it raises ends the training and is passed on (cancellation).
         clock: Names the version and dates the files.
         git_commit: For the manifest.
-        rivals: Scorers measured on the same later slice, by name (the live version), for the gate:
-            ``metrics["rivals"][name]``.
+        rivals: Measured on the same later slice, by name (``live``), for the gate:
+            ``metrics["rivals"][name]`` holds ``candidate`` and ``rival``, both on what came after the
+            rival's window; nothing where nobody did anything after it.
 
     Raises:
         NotEnoughDataError: Too few events.
         ValueError: The model or a hyper-parameter is unknown.
+        ExportError: The exported graph does not answer as the network does.
     """
-    raise NotImplementedError
+    chosen = plan(request.model, request.overrides)
+    stages = Stages(progress)
+    stages.at("preprocess")
+    labelled = prepare(frame_of(events), request.weights, now=clock.now())
+    split = _split(labelled)
+    history, epochs = find_epochs(chosen, labelled, split, stages, seed=request.seed)
+    tested = fitted_until(chosen, labelled, split.test_from, epochs, stages, stage="refit", seed=request.seed)
+    stages.at("evaluate")
+    measured = measure(chosen, tested, labelled, split, rivals or {})
+    final = tested
+    if request.refit:
+        final = fitted_until(chosen, labelled, split.end, epochs, stages, stage="final", seed=request.seed)
+    said = verdict(history, epochs=int(chosen.training.get("epochs", 0)))
+    stages.at("export")
+    version = request.version or f"{request.model}-{clock.now():%Y%m%d-%H%M%S}"
+    folder = artifact.Folder(workdir / version, chosen, seed=request.seed)
+    metrics: JsonObject = {
+        **measured,
+        "model": request.model,
+        "epochs": epochs,
+        "losses": [epoch.loss for epoch in history.epochs],
+        "verdict": said.text,
+        "verdict_code": said.code,
+        "data": {**labelled.counts, "opposed_pairs": final.numbers.opposed},
+        "export": folder.write_model(final),
+    }
+    stages.at("write")
+    facts = artifact.Facts(
+        window_start=labelled.start,
+        window_end=labelled.end,
+        event_count=labelled.frame.height,
+        git_commit=git_commit,
+    )
+    folder.write_records(metrics, history, facts)
+    stages.tell(Progress("write", 1.0, message=said.text))
+    return TrainedVersion(
+        model=request.model,
+        version=version,
+        folder=folder.path,
+        metrics=metrics,
+        verdict=said.text,
+        window_start=facts.window_start,
+        window_end=facts.window_end,
+        event_count=facts.event_count,
+        n_items=len(final.numbers.item_ids),
+    )
+
+
+def _split(labelled: Labelled) -> TimeSplit:
+    frame = labelled.frame
+    counts = (
+        ("labelled events", frame.height, MIN_LINES),
+        ("people", frame.get_column("user_key").n_unique(), MIN_USERS),
+        ("items", frame.get_column("item_id").n_unique(), MIN_ITEMS),
+    )
+    for what, there, needed in counts:
+        if there < needed:
+            raise NotEnoughDataError(f"A training needs at least {needed} {what}; there are {there}.")
+    try:
+        return split_by_share(frame.get_column("time").to_numpy())
+    except ValueError as error:
+        raise NotEnoughDataError(
+            f"Training, validation and test need three slices of time: {error}."
+        ) from error

@@ -1,0 +1,112 @@
+"""Step 5a: a fitted network to an ONNX graph that gives the same answers."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.evaluation.protocol import top_n
+
+if TYPE_CHECKING:
+    from models.neural import Recommender
+
+MAX_DIFFERENCE = 1e-4
+TOP = 10
+# Two items that are nearer than rounding may swap places.
+SAME_SCORE = 1e-5
+PROBE_LENGTHS = (0, 1, 2, 5, 17, 64)
+
+
+class ExportError(Exception):
+    """The exported graph does not answer as the network does; the message says how far apart they are."""
+
+
+def export(recommender: Recommender, path: Path, *, seed: int) -> dict[str, float | int]:
+    """Write `serving.onnx` and hold it against the network.
+
+    Args:
+        recommender: Fitted.
+        path: The file.
+        seed: Of the probe histories.
+
+    Returns:
+        ``max_difference`` and ``probes``.
+
+    Raises:
+        ExportError: A score is not finite, differs by `MAX_DIFFERENCE` and more, or another item is on top.
+    """
+    _write(recommender, path)
+    return check(recommender, path, seed=seed)
+
+
+def _write(recommender: Recommender, path: Path) -> None:
+    import onnx  # noqa: PLC0415 (only exports need it)
+
+    from models.neural import as_functional  # noqa: PLC0415 (imports Keras)
+
+    serving = as_functional(recommender)
+    # Keras exports only what has been asked once.
+    serving([np.ones((1, 2), np.int32), np.ones((1, 2), np.float32)])
+    with warnings.catch_warnings():
+        # Keras' copy of tf2onnx looks for np.object, which NumPy removed.
+        warnings.filterwarnings("ignore", message=".*np.object.*", category=FutureWarning)
+        serving.export(str(path), format="onnx", verbose=False)
+    graph = onnx.load(str(path))
+    # The converter names the output after its last operation.
+    graph.graph.node.append(onnx.helper.make_node("Identity", [graph.graph.output[0].name], ["scores"]))
+    graph.graph.output[0].name = "scores"
+    for value in (*graph.graph.input, *graph.graph.output):
+        for axis, name in zip(value.type.tensor_type.shape.dim, ("batch", "time"), strict=False):
+            if not axis.HasField("dim_value"):
+                axis.dim_param = name
+    onnx.checker.check_model(graph)
+    onnx.save(graph, str(path))
+
+
+def probes(n_items: int, *, seed: int) -> list[tuple[NDArray[np.int32], NDArray[np.float32]]]:
+    """Histories of several lengths, the empty one first, as the arrays a model takes."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for length in PROBE_LENGTHS:
+        width, rows = max(length, 1), 4
+        item_idx = rng.integers(1, n_items + 1, (rows, width)).astype(np.int32)
+        weight = rng.uniform(0.05, 8.0, (rows, width)).astype(np.float32)
+        there = np.arange(width)[None, :] >= width - rng.integers(min(1, length), length + 1, (rows, 1))
+        found.append(
+            (np.where(there, item_idx, 0).astype(np.int32), np.where(there, weight, 0).astype(np.float32))
+        )
+    return found
+
+
+def check(recommender: Recommender, path: Path, *, seed: int) -> dict[str, float | int]:
+    """Ask network and graph the same and compare.
+
+    Raises:
+        ExportError: They differ.
+    """
+    import onnxruntime  # noqa: PLC0415 (only exports need it)
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    worst, asked = 0.0, 0
+    for item_idx, weight in probes(recommender.n_items, seed=seed):
+        batch = {"item_idx": item_idx, "weight": weight}
+        ours = np.asarray(recommender(batch, training=False))[:, 1:]
+        theirs = session.run(["scores"], batch)[0][:, 1:]
+        if not (np.isfinite(ours).all() and np.isfinite(theirs).all()):
+            raise ExportError("The network gives scores that are not finite.")
+        worst, asked = max(worst, float(np.abs(ours - theirs).max())), asked + len(ours)
+        _same_top(ours, theirs)
+    if worst >= MAX_DIFFERENCE:
+        raise ExportError(f"The exported graph differs from the network by {worst:.2e}.")
+    return {"max_difference": worst, "probes": asked}
+
+
+def _same_top(ours: Any, theirs: Any) -> None:  # noqa: ANN401 (arrays of either runtime)
+    for mine, other in zip(ours, theirs, strict=True):
+        first, second = (top_n(np.concatenate([[0.0], scores]), TOP) - 1 for scores in (mine, other))
+        if np.any(np.abs(mine[first] - mine[second]) > SAME_SCORE):
+            raise ExportError("The exported graph puts other items on top than the network.")

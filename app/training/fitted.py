@@ -1,0 +1,129 @@
+"""Fits on slices of time: to find the number of epochs, to be judged, to be shipped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from app.evaluation.protocol import Score
+from app.evaluation.splits import TimeSplit
+from app.training.build import Plan, table
+from app.training.errors import NotEnoughDataError
+from app.training.evaluate import MAX_VALIDATED, cases, sample, validate
+from app.training.fit import Epoch, History, compiled_score, fit
+from app.training.preprocess import Labelled, Numbered, moment, numbered
+from app.training.progress import Progress, Stages
+from models.item_item import ItemItem
+
+if TYPE_CHECKING:
+    from models.neural import Recommender
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A model that can be asked, and what is behind it."""
+
+    score: Score
+    numbers: Numbered
+    network: Recommender | None = None
+    table: ItemItem | None = None
+
+
+def find_epochs(
+    chosen: Plan, labelled: Labelled, split: TimeSplit, stages: Stages, *, seed: int
+) -> tuple[History, int]:
+    """Fit before the validation slice and see after how many epochs it is best.
+
+    Returns:
+        The curves and the number of epochs; none and 0 for a counted table.
+
+    Raises:
+        NotEnoughDataError: Nobody can be validated on.
+    """
+    if chosen.spec.format == "item_item":
+        return History(), 0
+    numbers = numbers_until(labelled, split.validation_from)
+    people = sample(
+        cases(
+            labelled.before(split.validation_from),
+            labelled.between(split.validation_from, split.test_from),
+            numbers.item_ids,
+            now=split.validation_from,
+            max_length=chosen.max_length,
+        ),
+        most=MAX_VALIDATED,
+        seed=seed,
+    )
+    if not len(people):
+        raise NotEnoughDataError("Nobody with a past did anything in the validation slice.")
+    epochs = int(chosen.training["epochs"])
+    _, history = fit(
+        chosen,
+        numbers.interactions,
+        seed=seed,
+        epochs=epochs,
+        validate=lambda score: validate(score, people),
+        on_epoch=lambda epoch, most: stages.tell(_epoch_progress("fit", epoch, most)),
+        on_step=lambda epoch, share: stages.tell(_step_progress("fit", epoch, share, epochs)),
+    )
+    return history, history.best_epoch
+
+
+def fitted_until(
+    chosen: Plan,
+    labelled: Labelled,
+    until: float,
+    epochs: int,
+    stages: Stages,
+    *,
+    stage: str,
+    seed: int,
+) -> Fitted:
+    """The model on everything before a moment, with a number of epochs that is known.
+
+    Raises:
+        NotEnoughDataError: There is nothing before it.
+    """
+    stages.at(stage)
+    numbers = numbers_until(labelled, until)
+    if chosen.spec.format == "item_item":
+        counted = table(chosen, numbers.interactions)
+        return Fitted(counted.score, numbers, table=counted)
+    recommender, _ = fit(
+        chosen,
+        numbers.interactions,
+        seed=seed,
+        epochs=epochs,
+        validate=None,
+        on_epoch=lambda epoch, most: stages.tell(_step_progress(stage, epoch.number, 1.0, most)),
+        on_step=lambda epoch, share: stages.tell(_step_progress(stage, epoch, share, epochs)),
+    )
+    return Fitted(compiled_score(recommender), numbers, network=recommender)
+
+
+def numbers_until(labelled: Labelled, until: float) -> Numbered:
+    """Interactions before a moment, numbered.
+
+    Raises:
+        NotEnoughDataError: There are none.
+    """
+    numbers = numbered(labelled.before(until), now=until)
+    if not len(numbers.interactions):
+        raise NotEnoughDataError(f"There is nothing to learn from before {moment(until):%Y-%m-%d %H:%M}.")
+    return numbers
+
+
+def _epoch_progress(stage: str, epoch: Epoch, epochs: int) -> Progress:
+    return Progress(
+        stage,
+        epoch.number / max(epochs, 1),
+        epoch=epoch.number,
+        epochs=epochs,
+        loss=epoch.loss,
+        val_loss=epoch.val_loss,
+        metric=epoch.metric,
+    )
+
+
+def _step_progress(stage: str, epoch: int, share: float, epochs: int) -> Progress:
+    return Progress(stage, (epoch - 1 + share) / max(epochs, 1), epoch=epoch, epochs=epochs)

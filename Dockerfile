@@ -11,11 +11,13 @@ RUN python3 -m venv .venv
 
 FROM base AS api
 COPY requirements/serve.txt requirements/serve.txt
-RUN .venv/bin/pip install --no-cache-dir --no-compile --disable-pip-version-check \
+RUN .venv/bin/pip install --quiet --no-cache-dir --disable-pip-version-check \
     --require-hashes -r requirements/serve.txt
 COPY app app
 COPY models models
 COPY migrations migrations
+# Byte code is made now: the process that serves may not write it, and starts twice as fast with it.
+RUN .venv/bin/python -m compileall -q app models migrations
 # Only these two are written to; everything else may be mounted read-only.
 RUN mkdir -p var artifacts && chown -R 65532:65532 var artifacts
 USER 65532:65532
@@ -27,7 +29,7 @@ CMD ["python", "-m", "app.cli", "serve"]
 FROM api AS trainer
 USER 0:0
 COPY requirements/train.txt requirements/train.txt
-RUN .venv/bin/pip install --no-cache-dir --no-compile --disable-pip-version-check \
+RUN .venv/bin/pip install --quiet --no-cache-dir --disable-pip-version-check \
     --require-hashes -r requirements/train.txt
 USER 65532:65532
 HEALTHCHECK NONE

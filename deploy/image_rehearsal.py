@@ -3,9 +3,10 @@
     python -m deploy.image_rehearsal                    # both targets, then `recserve serve` on SQLite
     python -m deploy.image_rehearsal --target api --keep
 
-For machines without a container engine. The instructions are read from the Dockerfile, so the rehearsal cannot
-drift from it; `/srv/recserve` stands for the rehearsal's directory, and the base image is this machine's Python
-3.11. As root, USER steps drop to that uid, so that a file the image could not write fails here too.
+For machines without a container engine. The instructions are read from the Dockerfile, so the rehearsal
+cannot drift from it; `/srv/recserve` stands for the rehearsal's directory, and the base image is this
+machine's Python 3.11. As root, USER steps drop to that uid, so that a file the image could not write fails
+here too.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 HOME = "/srv/recserve"
+IMAGE_UID = 65532
 START_TIMEOUT_S = 60.0
 
 
@@ -122,10 +124,28 @@ def perform(box: Container, word: str, rest: str) -> None:
         box.probe = json.loads(rest[rest.index("CMD") + 3 :])
 
 
+def python_home() -> str:
+    """The folder of a Python 3.11 or newer with venv that the image's uid may run too."""
+    check = "import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))"
+    for folder in os.environ["PATH"].split(os.pathsep):
+        python = Path(folder, "python3").resolve()
+        if not python.is_file():
+            continue
+        try:
+            subprocess.run(
+                [python, "-c", check], check=True, capture_output=True, cwd="/", **drop_to(IMAGE_UID)
+            )
+        except (OSError, subprocess.CalledProcessError):
+            continue
+        return folder
+    raise SystemExit("no python3 with venv that an unprivileged user may run (Debian: python3-venv)")
+
+
 def build(target: str, home: Path) -> Container:
     """Perform all steps of a target under `home`."""
-    kept = ("PATH", "PIP_CERT", "SSL_CERT_FILE", "LANG")
-    box = Container(home, {key: os.environ[key] for key in kept if key in os.environ} | {"HOME": str(home)})
+    kept = ("PIP_CERT", "SSL_CERT_FILE", "LANG")
+    kept_env = {key: os.environ[key] for key in kept if key in os.environ}
+    box = Container(home, kept_env | {"HOME": str(home), "PATH": f"{python_home()}:{os.environ['PATH']}"})
     for word, rest in steps_of(target, stages((ROOT / "Dockerfile").read_text())):
         perform(box, word, rest)
     return box

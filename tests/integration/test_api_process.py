@@ -6,7 +6,17 @@ import json
 import subprocess
 import sys
 
-HEAVY = ("tensorflow", "keras", "polars", "scipy", "matplotlib", "onnx", "models.neural", "app.training", "app.cli")
+HEAVY = (
+    "tensorflow",
+    "keras",
+    "polars",
+    "scipy",
+    "matplotlib",
+    "onnx",
+    "models.neural",
+    "app.training",
+    "app.cli",
+)
 
 
 def test_api_process_loads_no_training_code() -> None:

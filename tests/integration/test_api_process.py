@@ -7,15 +7,8 @@ import subprocess
 import sys
 
 HEAVY = (
-    "tensorflow",
-    "keras",
-    "polars",
-    "scipy",
-    "matplotlib",
-    "onnx",
-    "models.neural",
-    "app.training",
-    "app.cli",
+    *("tensorflow", "keras", "polars", "scipy", "matplotlib", "onnx"),
+    *("models.neural", "app.training", "app.cli"),
 )
 
 

@@ -213,7 +213,12 @@ def make_recommend(base: Foundation, models: ModelRegistry) -> Recommend:
         clock=base.clock,
         weights=weights_of(base.settings),
         metrics=base.metrics,
-        settings=RecommendSettings(history_limit=base.settings.history_limit),
+        settings=RecommendSettings(
+            deadline_s=base.settings.recommend_deadline_s,
+            # The rest is for the fallback list, where the database does not answer.
+            database_deadline_s=0.8 * base.settings.recommend_deadline_s,
+            history_limit=base.settings.history_limit,
+        ),
     )
 
 

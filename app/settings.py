@@ -59,6 +59,9 @@ class Settings(BaseSettings):
     history_limit: int = Field(
         default=200, ge=1, le=2000, description="Newest interactions a list is made from."
     )
+    recommend_deadline_s: float = Field(
+        default=0.3, gt=0, description="Seconds after which a list is answered from the simpler sources."
+    )
     cache_ttl_s: float = Field(default=300.0, gt=0, description="Seconds a cached list is kept at most.")
     cache_entries: int = Field(
         default=20_000, ge=1, description="Lists kept at most by the cache in the process."

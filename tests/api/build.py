@@ -18,7 +18,13 @@ from tests.clocks import FixedClock
 
 def build_services(stores: Stores, clock: FixedClock, *, folder: Path, **settings: Any) -> Services:
     """Every use case. `folder` takes what the service would keep on disk."""
-    given = {"jobs": "worker", "erasure_secret": "e" * 32, "scratch_dir": folder / "scratch"} | settings
+    # Patient: tests share two cores, and a late list is another one.
+    given = {
+        "recommend_deadline_s": 20.0,
+        "jobs": "worker",
+        "erasure_secret": "e" * 32,
+        "scratch_dir": folder / "scratch",
+    } | settings
     base = bootstrap.Foundation(
         settings=Settings(**given),
         metrics=Metrics(),

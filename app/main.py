@@ -1,63 +1,20 @@
-"""The server process: listens, serves, and leaves without dropping a request."""
+"""The server process: settings in, a service that answers until it is told to stop."""
 
 from __future__ import annotations
 
-import errno
-import signal
-import socket
-from time import monotonic
-from types import FrameType
 from typing import TYPE_CHECKING
-
-import structlog
-import uvicorn
 
 from app import bootstrap
 from app.adapters.allocator import limit_arenas
 from app.api.app import create_app
 from app.api.drain import Drain
+from app.api.server import PortTakenError, listen, run
 from app.telemetry import configure_logging
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp
-
     from app.settings import Settings
 
-GRACE_S = 5
-_log = structlog.get_logger(__name__)
-
-
-class PortTakenError(Exception):
-    """The address cannot be listened on; the message says what to change."""
-
-
-class DrainingServer(uvicorn.Server):
-    """Uvicorn, but SIGTERM drains before it stops.
-
-    Left to itself uvicorn refuses connections at once and resets the idle ones, which loses requests of
-    every load balancer that has not looked at readiness yet. Here the first SIGTERM only throws the switch:
-    readiness says no, answers carry `Connection: close`, everything is served; `drain_s` later the server
-    stops. A second signal stops at once. SIGINT, a person at a terminal, stops without the wait.
-    """
-
-    def __init__(self, config: uvicorn.Config, *, drain: Drain, drain_s: float) -> None:
-        super().__init__(config)
-        self._drain, self._drain_s = drain, drain_s
-        self._stop_at: float | None = None
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  # the signature of a signal handler
-        """Drain, stop or hurry, as the signal and the ones before it say."""
-        if self._stop_at is not None:
-            self.should_exit = self.force_exit = True
-            return
-        self._drain.start()
-        self._stop_at = monotonic() + (self._drain_s if sig == signal.SIGTERM else 0.0)
-
-    async def on_tick(self, counter: int) -> bool:
-        """Called by uvicorn ten times a second; stops when the drain is over."""
-        if self._stop_at is not None and monotonic() >= self._stop_at:
-            self.should_exit = True
-        return await super().on_tick(counter)
+__all__ = ["PortTakenError", "serve"]
 
 
 def serve(settings: Settings) -> None:
@@ -80,39 +37,3 @@ def serve(settings: Settings) -> None:
         on_stopped=base.close,
     )
     run(app, listener=listener, drain=drain, drain_s=settings.drain_s)
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket.
-
-    Raises:
-        PortTakenError: The address is taken or not this machine's.
-    """
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(address[:2], family=family, backlog=2048)
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise PortTakenError(f"Port {port} on {host} is taken; RECSERVE_PORT chooses another.") from None
-        reason = str(error.strerror).partition(" (")[0]
-        raise PortTakenError(f"Cannot listen on {host} port {port} ({reason}); see RECSERVE_HOST.") from None
-
-
-def run(app: ASGIApp, *, listener: socket.socket, drain: Drain, drain_s: float) -> None:
-    """Serve until told to stop."""
-    config = uvicorn.Config(
-        app,
-        lifespan="on",
-        ws="none",
-        http="httptools",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=30,
-        timeout_graceful_shutdown=GRACE_S,
-    )
-    host, port = listener.getsockname()[:2]
-    _log.info("server.listening", host=host, port=port)
-    DrainingServer(config, drain=drain, drain_s=drain_s).run(sockets=[listener])
-    _log.info("server.stopped")

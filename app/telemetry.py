@@ -128,7 +128,7 @@ def _without_message(
     record = event.get("_record")
     info = event.pop("exc_info", None) or (record.exc_info if record is not None else None)
     if isinstance(info, tuple) and info[1] is not None:
-        event |= failure(info[1])
+        event.update(failure(info[1]))
         if record is not None:
             record.exc_info = record.exc_text = None
     return event

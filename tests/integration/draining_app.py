@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from app.api.drain import Drain
 from app.api.middleware import Observe
-from app.main import listen, run
+from app.api.server import listen, run
 from app.telemetry import Metrics, configure_logging
 
 

@@ -9,7 +9,7 @@ from time import monotonic
 import httpx
 import pytest
 
-from app.main import PortTakenError, listen
+from app.api.server import PortTakenError, listen
 from tests.waiting import until
 
 

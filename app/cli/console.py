@@ -85,18 +85,30 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 def progress_bar() -> Progress:
-    """A bar on stderr with what is done, what remains, and how long that takes; silent without a terminal."""
+    """A bar on stderr with what is done, what remains, and how long that takes; silent without a terminal.
+
+    Tasks have a `note`, and may say themselves how many seconds are left as `left_s`.
+    """
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, Task, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    class Left(TimeRemainingColumn):
+        def render(self, task: Task) -> Text:
+            left_s = task.fields.get("left_s")
+            if left_s is None:
+                return super().render(task)
+            minutes, seconds = divmod(round(left_s), 60)
+            return Text(f"{minutes}:{seconds:02d}", style="progress.remaining")
 
     console = Console(stderr=True)
     return Progress(
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(bar_width=20),
         TaskProgressColumn(),
         TextColumn("{task.fields[note]}"),
         TextColumn("left"),
-        TimeRemainingColumn(),
+        Left(),
         console=console,
         disable=not console.is_terminal,
         transient=True,

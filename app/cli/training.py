@@ -173,7 +173,7 @@ class _Shown:
     def update(self, job: Job) -> None:
         """Show how far it is."""
         note = _note(job)
-        self._bar.update(self._task, completed=job.progress, note=note)
+        self._bar.update(self._task, completed=job.progress, note=note, left_s=job.seconds_left)
         # The epochs of the first fit have figures to show; those of the later ones are only waited for.
         step = (job.stage, job.detail.get("epoch") if job.stage == "fit" else None)
         if self._bar.disable and step != self._told:
@@ -190,7 +190,7 @@ def _note(job: Job) -> str:
     for name, label in (("loss", "loss"), ("val_loss", "validation loss"), ("metric", "NDCG@10")):
         curve = detail.get(name)
         if curve:
-            parts.append(f"{label} {curve[-1]:.4f}")
+            parts.append(f"{label} {curve[-1]:.3f}")
     return ", ".join(parts)
 
 

@@ -242,7 +242,7 @@ class Recommend:
         return await self._fallback(plan, flight.material, DEADLINE)
 
     def _key(self, plan: Plan) -> str:
-        personal = plan.scenario.asks_model and plan.request.subject != NO_SUBJECT
+        personal = plan.scorer is not None and plan.request.subject != NO_SUBJECT
         return list_key(
             plan.request,
             model_version=plan.scorer.version if plan.scorer is not None else None,

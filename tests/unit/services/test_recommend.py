@@ -229,3 +229,12 @@ async def test_explain_of_somebody_unknown_is_an_answer(tmp_path: Path) -> None:
     async with open_shop(tmp_path) as shop:
         why = await shop.recommend.explain("nobody", "a")
         assert (why.eligible, why.nearest, why.source) == (True, (), "latest")
+
+
+async def test_recommend_follows_new_counts_where_they_are_all_it_has(tmp_path: Path) -> None:
+    async with open_shop(tmp_path) as shop:
+        assert ids(await shop.recommend.recommend(ask(n=1))) == ["a"]
+        await shop.happened(event("e", "d", user_id="u2"))
+        await shop.popularity.refresh()
+        for request in (ask(n=1), ask(n=1, scenario="popular"), ask(n=1, subject=Subject())):
+            assert ids(await shop.recommend.recommend(request)) == ["d"]

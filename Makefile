@@ -61,7 +61,7 @@ layers: $(DEV) $(PROJECT)
 	@echo "import-linter:"; $(BIN)/lint-imports
 
 migrations: $(DEV) $(PROJECT)
-	@echo "migrations:"; $(PY) -m pytest -q tests -k "alembic or migration"
+	@echo "migrations:"; $(PY) -m pytest -q tests/integration/test_migrations.py
 	@echo "squawk:"; $(PY) -m migrations.lint
 
 audit: $(DEV)
@@ -71,13 +71,13 @@ docker-lint: $(DEV)
 	@echo "hadolint:"; $(BIN)/hadolint Dockerfile && echo "Dockerfile is clean."
 
 fuzz-short: $(DEV) $(PROJECT)
-	@echo "schemathesis:"; $(PY) .ci/fuzz.py --examples 10
+	@echo "schemathesis:"; $(PY) -m tests.fuzz --examples 10
 
 docs-test: $(DEV) $(PROJECT)
 	@echo "docs:"; $(PY) -m pytest -q tests/docs
 
 fuzz: $(DEV) $(PROJECT) ## Schemathesis over every route, long (FUZZ_EXAMPLES=300 a route)
-	@$(PY) .ci/fuzz.py --examples $(FUZZ_EXAMPLES)
+	@$(PY) -m tests.fuzz --examples $(FUZZ_EXAMPLES)
 
 docker-check: $(BUILD) ## Perform the image's install steps in a clean directory and start what it would start
 	@$(PY) -m deploy.image_rehearsal

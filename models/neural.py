@@ -56,6 +56,10 @@ class Recommender(keras.Model):
         """Item vectors, float32 (n + 1, d), row 0 zero."""
         raise NotImplementedError
 
+    def build_from_config(self, _: object) -> None:
+        """Make the weights when Keras loads a saved network: ask an empty history once."""
+        build_weights(self)
+
 
 class SequenceRecommender(Recommender):
     """A network that reads a history in order and predicts, at each place, what comes after it.

@@ -1,0 +1,144 @@
+"""The counted models, held against slow versions of their equations."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from models import ease, itemknn, popularity, transitions
+from models.item_item import ItemItem
+from models.rows import people_by_item, strongest
+from tests.models import toys
+from tests.models.contract import TableContract
+
+TRANSITIONS = {"window": 1, "recency": 1.0, "half_life_days": 1e9, "keep": 100, "prior": 0.0}
+
+
+class TestPopularity(TableContract):
+    model = "popularity"
+
+
+class TestTransitions(TableContract):
+    model = "transitions"
+
+
+class TestItemKNN(TableContract):
+    model = "itemknn"
+
+
+class TestEASE(TableContract):
+    model = "ease"
+
+
+def dense(made: ItemItem) -> np.ndarray:
+    matrix = np.zeros((made.n_items + 1, made.n_items + 1))
+    for row in range(made.n_items + 1):
+        span = slice(made.indptr[row], made.indptr[row + 1])
+        matrix[row, made.indices[span]] = made.data[span]
+    return matrix
+
+
+def test_popularity_halves_a_sale_each_half_life() -> None:
+    facts = toys.interactions([[1, 2, 2]], n_items=2)
+    made = popularity.fit(facts, half_life_days=1.0)
+    np.testing.assert_allclose(made.popularity, [0, 8 / 8, 8 / 4 + 8 / 2])
+
+
+def test_popularity_without_a_half_life_counts_people() -> None:
+    made = popularity.fit(toys.interactions([[1, 1, 2], [1]], n_items=2), half_life_days=0.0)
+    np.testing.assert_array_equal(made.popularity, [0, 2, 1])
+
+
+def test_transitions_are_shares_of_what_followed() -> None:
+    facts = toys.interactions([[1, 2, 3], [1, 2], [1, 3]], n_items=3)
+    made = dense(transitions.fit(facts, **TRANSITIONS))
+    np.testing.assert_allclose(made[1, 1:], [0, 2 / 3, 1 / 3], rtol=1e-6)
+    np.testing.assert_allclose(made[2, 1:], [0, 0, 1], rtol=1e-6)
+
+
+def test_transitions_inside_a_basket_count_both_ways() -> None:
+    made = dense(transitions.fit(toys.interactions([[1, 2]], n_items=2, baskets=2), **TRANSITIONS))
+    assert (made[1, 2], made[2, 1]) == (1.0, 1.0)
+
+
+def test_transitions_never_cross_from_one_person_to_the_next() -> None:
+    made = dense(transitions.fit(toys.interactions([[1], [2]], n_items=2), **TRANSITIONS))
+    assert not made.any()
+
+
+def test_skips_count_by_their_gap() -> None:
+    made = dense(transitions.fit(toys.interactions([[1, 2, 3]], n_items=3), **{**TRANSITIONS, "window": 2}))
+    np.testing.assert_allclose(made[1, 1:], [0, 2 / 3, 1 / 3], rtol=1e-6)
+
+
+def test_itemknn_is_the_shrunk_cosine() -> None:
+    facts = toys.interactions([[1, 2], [1, 2, 3], [1]], n_items=3)
+    made = dense(itemknn.fit(facts, neighbours=10, shrinkage=1.0, prior=0.0))
+    np.testing.assert_allclose(made[1, 2], 2 / (np.sqrt(3 * 2) + 1), rtol=1e-6)
+    np.testing.assert_allclose(made[2, 3], 1 / (np.sqrt(2) + 1), rtol=1e-6)
+
+
+def test_ease_solves_the_ridge_regression_of_each_item_on_the_others() -> None:
+    facts = toys.circles(n_items=8, length=3)
+    made = dense(ease.fit(facts, regularisation=5.0, keep=100, max_items=100, prior=0.0))
+    people = people_by_item(facts).toarray().astype(np.float64)
+    for item in range(8):
+        others = [j for j in range(8) if j != item]
+        gram = people[:, others].T @ people[:, others] + 5.0 * np.eye(7)
+        wanted = np.linalg.solve(gram, people[:, others].T @ people[:, item])
+        np.testing.assert_allclose(made[1:, item + 1][others], wanted, rtol=1e-4, atol=1e-6)
+
+
+def test_ease_leaves_rare_items_to_the_prior() -> None:
+    facts = toys.interactions([[1, 2], [1, 2], [1, 2], [3, 1]], n_items=3)
+    made = ease.fit(facts, regularisation=1.0, keep=10, max_items=2, prior=1.0)
+    assert not dense(made)[:, 3].any()
+    assert made.score(np.array([[1]], np.int32), np.ones((1, 1), np.float32))[0, 3] > 0
+
+
+def test_strongest_keeps_the_largest_and_the_first_of_equals() -> None:
+    from scipy import sparse
+
+    rows = sparse.csr_array(np.array([[1.0, -3.0, 2.0, 2.0], [0, 0, 0, 1.0]]))
+    kept = strongest(rows, keep=2).toarray()
+    np.testing.assert_array_equal(kept, [[0, -3, 2, 0], [0, 0, 0, 1]])
+
+
+def test_a_query_is_the_weighted_sum_of_its_rows() -> None:
+    made = transitions.fit(toys.interactions([[1, 2, 3], [1, 2], [1, 3]], n_items=3), **TRANSITIONS)
+    scores = made.score(np.array([[0, 1, 2]], np.int32), np.array([[0, 2.0, 0.5]], np.float32))
+    np.testing.assert_allclose(scores[0, 1:], 2.0 * dense(made)[1, 1:] + 0.5 * dense(made)[2, 1:], rtol=1e-6)
+
+
+def test_recency_fades_whole_baskets() -> None:
+    made = ItemItem(
+        np.array([1, 1, 1], np.float32),
+        np.array([1, 2, 3], np.int32),
+        np.array([0, 0, 1, 2, 3]),
+        np.zeros(4, np.float32),
+        recency=0.5,
+    )
+    # Items 1 and 2 were one basket (equal weights), 3 came after it.
+    scores = made.score(np.array([[1, 2, 3]], np.int32), np.array([[4.0, 4.0, 5.0]], np.float32))
+    np.testing.assert_allclose(scores[0, 1:], [2.0, 2.0, 5.0])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"data": np.array([np.nan], np.float32)}, "not finite"),
+        ({"indices": np.array([4], np.int32)}, "no item"),
+        ({"indptr": np.array([0, 0, 1, 1])}, "do not fit"),
+        ({"indptr": np.array([0, 0, 2, 1, 1])}, "do not fit"),
+    ],
+)
+def test_a_table_that_cannot_be_asked_is_refused(change: dict[str, np.ndarray], words: str) -> None:
+    parts = {
+        "data": np.array([1.0], np.float32),
+        "indices": np.array([2], np.int32),
+        "indptr": np.array([0, 0, 1, 1, 1]),
+        "popularity": np.zeros(4, np.float32),
+    }
+    ItemItem(**parts).check()
+    with pytest.raises(ValueError, match=words):
+        ItemItem(**{**parts, **change}).check()

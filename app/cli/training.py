@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from contextlib import aclosing
 from pathlib import Path
@@ -12,7 +13,6 @@ import typer
 from app.cli.console import (
     FAILED,
     FailedError,
-    answer,
     answer_json,
     load_settings,
     progress_bar,
@@ -23,12 +23,15 @@ from app.cli.console import (
 from app.cli.models import shown
 from app.domain.errors import InvalidInputError
 from app.domain.types import Job, JobState, JsonObject, ModelVersion, VersionState
+from app.evaluation.report import figure
 from app.telemetry import configure_logging
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from app.settings import Settings
+    from app.training.benchmark import Measured
+    from app.training.progress import Progress as TrainProgress
 
 Promote = Literal["auto", "manual", "never"]
 COLUMNS = (
@@ -86,6 +89,7 @@ def evaluate(
     *,
     models: Annotated[str | None, typer.Option(help="Names with commas between them; unset: all.")] = None,
     data: Annotated[Path, typer.Option(help="The Online Retail file.")] = ONLINE_RETAIL,
+    seed: Annotated[int, typer.Option(help="Of every random choice.")] = 7,
     out: Annotated[Path | None, typer.Option(help="Write all figures here, as JSON.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Answer in JSON.")] = False,
 ) -> None:
@@ -96,10 +100,75 @@ def evaluate(
     \b
     Examples:
       recserve evaluate
-      recserve evaluate --models popularity,transitions,ease
+      recserve evaluate --models transitions,ease
       recserve evaluate --models multvae --json
     """
-    raise FailedError("evaluate is not built yet")
+    if not data.is_file():
+        raise InvalidInputError(f"There is no file {data}: name the Online Retail file with --data.")
+    lines = _measure(data, _named(models), seed)
+    body = {"cut": "2011-11-10", "seed": seed, "models": [line.to_json() for line in lines]}
+    if out is not None:
+        _write(out, body)
+    if as_json:
+        answer_json(body)
+        return
+    _table("bought from 2011-11-10 on", [(line.name, line.report) for line in lines])
+    for line in lines:
+        if line.said:
+            say(f"{line.name}: {line.said} ({line.seconds:.0f} s)")
+
+
+def _named(models: str | None) -> list[str]:
+    from app.adapters.scorers.names import model_names
+    from app.training.benchmark import MODELS
+
+    names = [name.strip() for name in models.split(",")] if models is not None else list(MODELS)
+    unknown = [name for name in names if name not in model_names()]
+    if unknown:
+        raise InvalidInputError(f"There is no model {unknown[0]!r}; there are {', '.join(model_names())}.")
+    return names
+
+
+def _measure(data: Path, names: list[str], seed: int) -> list[Measured]:
+    import polars as pl
+
+    from app.training import benchmark
+
+    with progress_bar() as bar:
+        task = bar.add_task("Evaluating", total=len(names), note="")
+        told: object = None
+
+        def report(model: str, progress: TrainProgress) -> None:
+            nonlocal told
+            note = _said_of(model, progress)
+            bar.update(task, completed=names.index(model) + progress.fraction, note=note)
+            step = (model, progress.epoch if progress.loss is not None else None)
+            if bar.disable and step != told:
+                told = step
+                say(f"  {note}")
+
+        try:
+            return benchmark.run(data, names, seed=seed, report=report)
+        except pl.exceptions.PolarsError as error:
+            raise InvalidInputError(f"{data} is not the Online Retail Parquet file.") from error
+
+
+def _said_of(model: str, progress: TrainProgress) -> str:
+    parts = [model, progress.stage]
+    if progress.epoch is not None:
+        parts.append(f"epoch {progress.epoch}/{progress.epochs or '?'}")
+    for value, label in ((progress.loss, "loss"), (progress.metric, "NDCG@10")):
+        if value is not None:
+            parts.append(f"{label} {value:.3f}")
+    return ", ".join(parts)
+
+
+def _write(path: Path, body: JsonObject) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(body, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise FailedError(f"{path} cannot be written: {error.strerror}.") from error
 
 
 def job_run(job_id: Annotated[str, typer.Argument(help="A job that was claimed for this process.")]) -> None:
@@ -199,13 +268,9 @@ def _job_json(job: Job) -> JsonObject:
 
 
 def _show_result(version: ModelVersion) -> None:
-    table(
-        ("on the later slice", *(label for label, _, _ in COLUMNS)),
-        [
-            (name, *(_figure(report, reading, key) for _, reading, key in COLUMNS))
-            for name, report in _reports(version)
-        ],
-    )
+    metrics = version.metrics
+    reports = [*metrics.get("baselines", {}).items(), (version.model, metrics.get("test"))]
+    _table("on the later slice", [(name, report) for name, report in reports if report])
     verdict = version.metrics.get("verdict")
     if verdict:
         say(str(verdict))
@@ -216,12 +281,8 @@ def _show_result(version: ModelVersion) -> None:
         say(f"{version.version} is kept; to make it live: recserve models activate {version.version}")
 
 
-def _reports(version: ModelVersion) -> list[tuple[str, JsonObject]]:
-    """The version's figures, then those of the baselines on the same people."""
-    metrics = version.metrics
-    return [(version.model, metrics.get("test", {})), *sorted(metrics.get("baselines", {}).items())]
-
-
-def _figure(report: JsonObject, reading: str, key: str) -> str:
-    value = report.get(reading, {}).get(key)
-    return f"{value:.4f}" if isinstance(value, float) else ""
+def _table(corner: str, reports: list[tuple[str, JsonObject]]) -> None:
+    rows = [
+        (name, *(figure(report[reading][key]) for _, reading, key in COLUMNS)) for name, report in reports
+    ]
+    table((corner, *(label for label, _, _ in COLUMNS)), rows)

@@ -12,7 +12,7 @@ _FIT: dict[str, Value] = {
     "epochs": 20,
     "patience": 4,
     "batch_size": 64,
-    "learning_rate": 0.002,
+    "learning_rate": 0.004,
     "target_half_life_days": 60.0,
 }
 _SEQUENCE_FIT: dict[str, Value] = {**_FIT, "max_length": 100, "negatives": 512, "look_ahead": 100}

@@ -1,0 +1,1 @@
+"""Measurements behind the documented figures, each one command."""

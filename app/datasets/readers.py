@@ -191,16 +191,17 @@ class JsonRows:
 class ParquetRows:
     """A Parquet file, read in chunks."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, chunk_rows: int = CHUNK_ROWS) -> None:
         self._frame = _scanned(path)
+        self._chunk_rows = chunk_rows
         self.position = 0
         self.total = _rows_in(self._frame, path)
         self.columns = tuple(self._frame.collect_schema().names())
 
     def rows(self) -> Iterator[Row]:
         """All rows in the file's order."""
-        for start in range(0, self.total, CHUNK_ROWS):
-            chunk = self._frame.slice(start, CHUNK_ROWS).collect()
+        for start in range(0, self.total, self._chunk_rows):
+            chunk = self._frame.slice(start, self._chunk_rows).collect()
             for values in chunk.iter_rows(named=True):
                 self.position += 1
                 yield Row(self.position, values)

@@ -26,6 +26,7 @@ class Importer:
 
     Args:
         create_unknown: Events create the items and users they name first.
+        group_lines: Lines of events after which a group is committed.
     """
 
     def __init__(
@@ -36,12 +37,14 @@ class Importer:
         users: UserStore,
         cache: ListCache,
         create_unknown: bool,
+        group_lines: int = GROUP_LINES,
     ) -> None:
         self._events = events
         self._items = items
         self._users = users
         self._cache = cache
         self._create_unknown = create_unknown
+        self._group_lines = group_lines
 
     async def events(self, records: Iterator[Record[Event]], tally: Tally) -> None:
         """Append all events; the tally grows with each committed group."""
@@ -50,7 +53,7 @@ class Importer:
         for record in records:
             group.append(record)
             lines += max(1, len(record.value.items))
-            if len(group) >= GROUP_RECORDS or lines >= GROUP_LINES:
+            if len(group) >= GROUP_RECORDS or lines >= self._group_lines:
                 await self._append(group, tally)
                 group, lines = [], 0
         if group:

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from app.datasets.readers import Row, open_rows
+from app.datasets.readers import ParquetRows, Row, open_rows
 from app.domain.errors import InvalidInputError
 
 
@@ -62,13 +62,10 @@ def test_json_rows_tell_what_is_not_an_object(tmp_path: Path) -> None:
     assert source.position == source.total
 
 
-def test_parquet_rows_keep_the_files_order_over_chunks(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("app.datasets.readers.CHUNK_ROWS", 3)
+def test_parquet_rows_keep_the_files_order_over_chunks(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     pl.DataFrame({"a": list(range(10))}).write_parquet(path)
-    source = open_rows(path)
+    source = ParquetRows(path, chunk_rows=3)
     assert source.total == 10
     assert [(row.line, row.values) for row in source.rows()] == [(i + 1, {"a": i}) for i in range(10)]
 

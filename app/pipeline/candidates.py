@@ -65,6 +65,21 @@ class ModelView:
         """Whether the model knows any of the items."""
         return bool((self.item_idx[catalogue.positions(item_ids)] > 0).any())
 
+    def said_by_each(self, item_ids: Sequence[str], positions: IntArray) -> FloatArray:
+        """float64 (positions, item_ids): what the model says of each position, asked with each item alone.
+
+        -inf where it says nothing, or does not know the item at the position.
+        """
+        rows = self.item_idx[positions]
+        if not len(item_ids):
+            return np.zeros((len(positions), 0))
+        scores = self.scorer.score([Query((item_id,), (1.0,)) for item_id in item_ids])
+        silent = (scores == 0.0).any(axis=1)
+        said = scores[:, rows].astype(np.float64)
+        said[((said <= 0.0) & silent[:, None]) | ~np.isfinite(said)] = -np.inf
+        said[:, rows == 0] = -np.inf
+        return said.T
+
     def unit_vectors(self, positions: IntArray) -> FloatArray | None:
         """float64 (positions, d): of length 1, or 0 for items the model does not know; None without any."""
         vectors = self.scorer.item_vectors

@@ -72,17 +72,42 @@ class Column:
 
     def holds(self, token: Token) -> BoolArray:
         """Which items hold the token."""
+        return self.holds_any((token,))
+
+    def holds_any(self, tokens: Sequence[Token]) -> BoolArray:
+        """Which items hold at least one of the tokens."""
         found = np.zeros(len(self.vocabulary), dtype=np.bool_)
-        found[list(self.vocabulary.containing(token))] = True
+        for token in tokens:
+            found[list(self.vocabulary.containing(token))] = True
         mask: BoolArray = found[self.codes]
-        if isinstance(token, float | int) and not isinstance(token, bool):
-            mask |= self.numbers == float(token)
+        wanted = np.unique([float(token) for token in tokens if is_number(token)])
+        if len(wanted):
+            places = np.minimum(np.searchsorted(wanted, self.numbers), len(wanted) - 1)
+            mask |= wanted[places] == self.numbers
+        return mask
+
+    def holds_all(self, tokens: Sequence[Token]) -> BoolArray:
+        """Which items hold every one of the tokens."""
+        held = np.ones(len(self.vocabulary), dtype=np.bool_)
+        for token in tokens:
+            found = np.zeros(len(held), dtype=np.bool_)
+            found[list(self.vocabulary.containing(token))] = True
+            held &= found
+        mask: BoolArray = held[self.codes]
+        # A plain number is one value: it holds all of several only if they are one.
+        if tokens and all(is_number(token) and token == tokens[0] for token in tokens):
+            mask |= self.numbers == float(tokens[0])
         return mask
 
     def present(self) -> BoolArray:
         """Which items have a value at all."""
         mask: BoolArray = (self.codes != NO_TOKENS) | ~np.isnan(self.numbers)
         return mask
+
+
+def is_number(token: Token) -> bool:
+    """Whether it is a number and no truth value, which Python takes for one."""
+    return isinstance(token, int | float) and not isinstance(token, bool)
 
 
 def number_of(value: object) -> float:

@@ -10,7 +10,7 @@ from decimal import Decimal
 import numpy as np
 
 from app.domain.recommendations import Neighbour, Reason
-from app.domain.types import Item, Query
+from app.domain.types import Item
 from app.pipeline import scenarios
 from app.pipeline.candidates import ModelView
 from app.pipeline.catalogue import CatalogueSnapshot
@@ -71,9 +71,7 @@ def anchors(
         if own is not None:
             return Anchors(tuple(known), candidate_vectors @ own.T)
     known = known[-PAST_ASKED:]
-    columns = [model.scores(Query((item_id,), (1.0,)), catalogue) for item_id in known]
-    rows = [column[candidates] for column in columns if column is not None]
-    return Anchors(tuple(known), np.array(rows).reshape(len(known), len(candidates)).T)
+    return Anchors(tuple(known), model.said_by_each(known, candidates))
 
 
 def neighbours(near: Anchors, candidate: int, past: Past, *, most: int) -> tuple[Neighbour, ...]:

@@ -22,6 +22,7 @@ from app.pipeline.columns import ATTRIBUTE_PREFIX, ITEM_FIELDS, BoolArray, Token
 MAX_CLAUSES = 64
 MAX_DEPTH = 8
 MAX_VALUES = 100
+MAX_VALUES_IN_ALL = 1000
 
 NUMBER_FIELDS = frozenset({"price"})
 TIME_FIELDS = frozenset({"published_at", "created_at"})
@@ -94,10 +95,9 @@ class Tokens:
     def mask(self, catalogue: CatalogueSnapshot) -> BoolArray:
         """Which items satisfy it."""
         column = catalogue.column(self.field)
-        combine = np.logical_and if self.op == "all_of" else np.logical_or
-        held = np.full(len(catalogue), self.op == "all_of", dtype=np.bool_)
-        for value in self.values:
-            combine(held, column.holds(value), out=held)
+        if self.op == "all_of":
+            return column.holds_all(self.values)
+        held = column.holds_any(self.values)
         return ~held if self.op == "none_of" else held
 
 
@@ -146,6 +146,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self._clauses = 0
+        self._values = 0
 
     def clause(self, body: object, pointer: str, *, depth: int) -> Clause:
         self._clauses += 1
@@ -178,7 +179,11 @@ class _Reader:
         for key in ("field", "op", "value"):
             if key not in body:
                 raise _refuse(f"{pointer}/{key}", "is missing")
-        return comparison(body["field"], body["op"], body["value"], pointer)
+        value = body["value"]
+        self._values += len(value) if isinstance(value, list | tuple) else 1
+        if self._values > MAX_VALUES_IN_ALL:
+            raise _refuse(f"{pointer}/value", f"a filter has at most {MAX_VALUES_IN_ALL} values in all")
+        return comparison(body["field"], body["op"], value, pointer)
 
 
 def escaped(key: object) -> str:

@@ -97,6 +97,8 @@ class Popularity:
         self._current = _counted([], weights, clock.now())
         self._saved: tuple[str, int] | None = None
         self._saved_at = 0.0
+        # One after the other, so that what was begun earlier never ends later.
+        self._turn = asyncio.Lock()
         self._follower: asyncio.Task[None] | None = None
 
     @property
@@ -117,6 +119,10 @@ class Popularity:
 
     async def refresh(self) -> None:
         """Count again if anything new came. Raises `StorageUnavailableError`."""
+        async with self._turn:
+            await self._refresh()
+
+    async def _refresh(self) -> None:
         new, highest = await self._events.count_since(max(self._seq, 0))
         today = self._clock.now().date()
         if self._seq >= 0 and not new and self._current.at.date() == today:
@@ -131,12 +137,13 @@ class Popularity:
 
     async def save_last_resort(self) -> None:
         """Write the best of what may be shown to disk, if it may have changed."""
-        snapshot, counted = self._catalogue.current, self._current
-        state = (counted.version, snapshot.revision)
-        if state == self._saved or not self._catalogue.loaded:
-            return
-        await asyncio.to_thread(self._save, snapshot, counted)
-        self._saved, self._saved_at = state, monotonic()
+        async with self._turn:
+            snapshot, counted = self._catalogue.current, self._current
+            state = (counted.version, snapshot.revision)
+            if state == self._saved or not self._catalogue.loaded:
+                return
+            await asyncio.to_thread(self._save, snapshot, counted)
+            self._saved, self._saved_at = state, monotonic()
 
     def follow(self) -> None:
         """Start counting by itself."""

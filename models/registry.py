@@ -9,10 +9,10 @@ from models.base import Family, ModelSpec, Value
 
 _TABLE: dict[str, Value] = {"max_length": 200}
 _FIT: dict[str, Value] = {
-    "epochs": 20,
-    "patience": 4,
+    "epochs": 14,
+    "patience": 3,
     "batch_size": 64,
-    "learning_rate": 0.004,
+    "learning_rate": 0.005,
     "target_half_life_days": 60.0,
 }
 _SEQUENCE_FIT: dict[str, Value] = {**_FIT, "max_length": 100, "negatives": 512, "look_ahead": 100}
@@ -76,7 +76,7 @@ _SPECS = (
         format="onnx",
         module="models.nextitnet",
         parameters={"embedding_size": 64, "blocks": 2, "kernel": 3, "dropout": 0.25},
-        training=_SEQUENCE_FIT,
+        training={**_SEQUENCE_FIT, "learning_rate": 0.008},
     ),
     ModelSpec(
         name="multvae",
@@ -88,11 +88,13 @@ _SPECS = (
         parameters={"hidden_size": 256, "latent_size": 64, "dropout": 0.7, "power": 0.5},
         training={
             **_FIT,
+            "epochs": 16,
             "batch_size": 128,
+            "learning_rate": 0.002,
             "max_length": 200,
-            "target_half_life_days": 40.0,
-            "beta": 0.003,
-            "future_share": 0.25,
+            "target_half_life_days": 30.0,
+            "beta": 0.002,
+            "future_share": 0.3,
         },
     ),
 )

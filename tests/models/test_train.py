@@ -1,0 +1,60 @@
+"""The whole run with a network: from events to a folder that serves."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.adapters.scorers.loader import FolderLoader
+from app.domain.probes import probe_queries
+from app.training.run import Progress, TrainRequest, train
+from tests.clocks import FixedClock
+from tests.unit.training.build import START
+from tests.unit.training.test_run import shop
+
+pytestmark = pytest.mark.tensorflow
+
+SMALL = {
+    "gru4rec": {"embedding_size": 8, "units": 12, "look_ahead": 1, "negatives": 5, "max_length": 16},
+    "multvae": {"hidden_size": 12, "latent_size": 4, "max_length": 16},
+}
+
+
+@pytest.mark.parametrize("model", SMALL)
+def test_a_network_is_fitted_judged_and_served(tmp_path: Path, model: str) -> None:
+    told: list[Progress] = []
+    made = train(
+        TrainRequest(model, overrides={**SMALL[model], "epochs": 3, "batch_size": 16, "learning_rate": 0.02}),
+        shop(),
+        workdir=tmp_path,
+        progress=told.append,
+        clock=FixedClock(START + timedelta(days=60)),
+    )
+    names = {path.name for path in made.folder.iterdir()}
+    assert names == {
+        "config.json",
+        "items.json",
+        "weights.weights.h5",
+        "serving.onnx",
+        "item_vectors.npy",
+        "metrics.json",
+        "history.json",
+        "curves.png",
+        "manifest.json",
+    }
+    history = json.loads((made.folder / "history.json").read_text())
+    assert len(history["loss"]) == len(history["val_loss"]) == len(history["ndcg@10"]) <= 3
+    assert made.metrics["losses"] == history["loss"]
+    assert made.metrics["export"]["max_difference"] < 1e-4
+    assert made.verdict == made.metrics["verdict"]
+    epochs = [progress for progress in told if progress.loss is not None]
+    assert [progress.epoch for progress in epochs] == list(range(1, len(history["loss"]) + 1))
+    assert all(progress.val_loss is not None and progress.metric is not None for progress in epochs)
+    onnx, keras = (FolderLoader(runtime=runtime).load(made.folder) for runtime in ("onnx", "keras"))
+    queries = probe_queries(onnx.item_ids, max_length=20, count=6)
+    np.testing.assert_allclose(onnx.score(queries)[:, 1:], keras.score(queries)[:, 1:], atol=1e-4)
+    assert onnx.item_vectors is not None

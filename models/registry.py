@@ -112,3 +112,8 @@ def spec(name: str) -> ModelSpec:
         return SPECS[name]
     except KeyError:
         raise ValueError(f"unknown model {name!r}; there are {', '.join(SPECS)}") from None
+
+
+def names() -> tuple[str, ...]:
+    """Every model's name, in the order of the tables."""
+    return tuple(SPECS)

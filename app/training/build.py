@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import models.quiet  # noqa: F401 (before Keras is imported anywhere)
+from app.training.errors import PlanError
 from models.base import Interactions, ModelSpec, Value
 from models.item_item import ItemItem
 from models.registry import spec
@@ -56,13 +57,16 @@ def plan(model: str, overrides: Mapping[str, Value]) -> Plan:
         overrides: Values that differ from the registry's.
 
     Raises:
-        ValueError: The model or a hyper-parameter is unknown, or a value is of the wrong kind.
+        PlanError: The model or a hyper-parameter is unknown, or a value is of the wrong kind.
     """
-    known = spec(model)
+    try:
+        known = spec(model)
+    except ValueError as error:
+        raise PlanError(str(error)) from error
     unknown = set(overrides) - set(known.parameters) - set(known.training)
     if unknown:
         there = ", ".join(sorted({*known.parameters, *known.training}))
-        raise ValueError(f"{model} has no hyper-parameter {min(unknown)!r}; it has {there}")
+        raise PlanError(f"{model} has no hyper-parameter {min(unknown)!r}; it has {there}")
     return Plan(
         known,
         {name: _settled(name, default, overrides) for name, default in known.parameters.items()},
@@ -87,7 +91,7 @@ def _settled(name: str, default: Value, overrides: Mapping[str, Value]) -> Value
     if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if type(value) is not type(default):
-        raise ValueError(f"{name} must be a {type(default).__name__}, like {default!r}")
+        raise PlanError(f"{name} must be a {type(default).__name__}, like {default!r}")
     if isinstance(value, int | float) and not isinstance(value, bool) and value < 0:
-        raise ValueError(f"{name} must not be negative")
+        raise PlanError(f"{name} must not be negative")
     return value

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.evaluation.protocol import top_n
+from app.training.errors import ExportError
 
 if TYPE_CHECKING:
     from models.neural import Recommender
@@ -19,10 +20,6 @@ TOP = 10
 # Two items that are nearer than rounding may swap places.
 SAME_SCORE = 1e-5
 PROBE_LENGTHS = (0, 1, 2, 5, 17, 64)
-
-
-class ExportError(Exception):
-    """The exported graph does not answer as the network does; the message says how far apart they are."""
 
 
 def export(recommender: Recommender, path: Path, *, seed: int) -> dict[str, float | int]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.evaluation.protocol import Score
 from app.evaluation.splits import TimeSplit
 from app.training.build import Plan, table
-from app.training.errors import NotEnoughDataError
+from app.training.errors import DivergedError, NotEnoughDataError
 from app.training.evaluate import MAX_VALIDATED, cases, sample, validate
 from app.training.fit import Epoch, History, compiled_score, fit
 from app.training.preprocess import Labelled, Numbered, moment, numbered
@@ -39,6 +40,7 @@ def find_epochs(
 
     Raises:
         NotEnoughDataError: Nobody can be validated on.
+        DivergedError: The loss was not finite.
     """
     if chosen.spec.format == "item_item":
         return History(), 0
@@ -66,6 +68,11 @@ def find_epochs(
         on_epoch=lambda epoch, most: stages.tell(_epoch_progress("fit", epoch, most)),
         on_step=lambda epoch, share: stages.tell(_step_progress("fit", epoch, share, epochs)),
     )
+    if not all(math.isfinite(epoch.loss) for epoch in history.epochs):
+        raise DivergedError(
+            f"The loss was not finite in epoch {len(history.epochs)}: the run diverged. "
+            "Lower the learning rate."
+        )
     return history, history.best_epoch
 
 

@@ -37,11 +37,10 @@ from app.training.build import plan
 from app.training.evidence import evidence_of
 from app.training.gate import Parity, Verdict, judge
 from app.training.run import (
-    ExportError,
-    NotEnoughDataError,
     Progress,
     Rival,
     TrainedVersion,
+    TrainingError,
     TrainRequest,
     train,
 )
@@ -318,7 +317,7 @@ def _check(request: TrainRequest) -> None:
 
 def in_words(error: Exception) -> str:
     """Why a training failed, as a user can read it; a bug gives its type alone."""
-    if isinstance(error, NotEnoughDataError | ExportError | RecserveError):
+    if isinstance(error, TrainingError | RecserveError):
         return str(error)
     if isinstance(error, MemoryError):
         return "The training ran out of memory."

@@ -20,8 +20,7 @@ from app.domain.weights import DEFAULT_WEIGHTS, EventWeight
 from app.evaluation.splits import TimeSplit, split_by_share
 from app.training import artifact
 from app.training.build import plan
-from app.training.errors import NotEnoughDataError
-from app.training.export import ExportError
+from app.training.errors import NotEnoughDataError, TrainingError
 from app.training.fitted import find_epochs, fitted_until
 from app.training.measure import Rival, measure
 from app.training.preprocess import Labelled, frame_of, prepare
@@ -29,12 +28,12 @@ from app.training.progress import Progress, Report, Stages
 from app.training.verdict import verdict
 
 __all__ = [
-    "ExportError",
     "NotEnoughDataError",
     "Progress",
     "Rival",
     "TrainRequest",
     "TrainedVersion",
+    "TrainingError",
     "train",
 ]
 
@@ -104,7 +103,8 @@ def train(
 
     Raises:
         NotEnoughDataError: Too few events.
-        ValueError: The model or a hyper-parameter is unknown.
+        PlanError: The model or a hyper-parameter is unknown.
+        DivergedError: The loss is not finite any more.
         ExportError: The exported graph does not answer as the network does.
     """
     chosen = plan(request.model, request.overrides)

@@ -116,7 +116,7 @@ class ModelContract(ScoresContract):
         assert found["probes"] >= 20
 
     def test_a_graph_of_other_weights_is_refused(self, tmp_path: Path) -> None:
-        from app.training.export import ExportError
+        from app.training.errors import ExportError
 
         export(self.make(seed=1), tmp_path / "serving.onnx", seed=1)
         with pytest.raises(ExportError):

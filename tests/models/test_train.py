@@ -11,7 +11,7 @@ import pytest
 
 from app.adapters.scorers.loader import FolderLoader
 from app.domain.probes import probe_queries
-from app.training.run import Progress, TrainRequest, train
+from app.training.run import Progress, TrainingError, TrainRequest, train
 from tests.clocks import FixedClock
 from tests.unit.training.build import START
 from tests.unit.training.test_run import shop
@@ -58,3 +58,16 @@ def test_a_network_is_fitted_judged_and_served(tmp_path: Path, model: str) -> No
     queries = probe_queries(onnx.item_ids, max_length=20, count=6)
     np.testing.assert_allclose(onnx.score(queries)[:, 1:], keras.score(queries)[:, 1:], atol=1e-4)
     assert onnx.item_vectors is not None
+
+
+def test_a_run_that_diverges_says_so_and_leaves_nothing(tmp_path: Path) -> None:
+    wild = {**SMALL["multvae"], "epochs": 3, "learning_rate": 1e12}
+    with pytest.raises(TrainingError, match="diverged"):
+        train(
+            TrainRequest("multvae", overrides=wild),
+            shop(),
+            workdir=tmp_path,
+            progress=lambda _: None,
+            clock=FixedClock(START + timedelta(days=60)),
+        )
+    assert not list(tmp_path.iterdir())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 from contextlib import aclosing
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -77,8 +78,9 @@ def train(
       recserve train --config configs/multvae.toml --json
     """
     named, overrides = _read_config(config) if config is not None else (None, {})
-    name = model or named
-    version, job = run(_train(_alone(load_settings()), model=name, promote=promote, overrides=overrides))
+    settings, name = _alone(load_settings()), model or named
+    _check(name or settings.retrain_model, overrides)
+    version, job = run(_train(settings, model=name, promote=promote, overrides=overrides))
     if as_json:
         answer_json(shown(version) | {"job": _job_json(job)})
         return
@@ -205,6 +207,18 @@ def _read_config(path: Path) -> tuple[str | None, dict[str, Any]]:
     if bad or not isinstance(model, str | None):
         raise InvalidInputError(f"{path}: {bad[0] if bad else 'model'} is neither a number nor a word.")
     return model, overrides
+
+
+def _check(model: str, overrides: JsonObject) -> None:
+    """Refuse a model or hyper-parameter that does not exist before a job is made of it."""
+    if not all(map(find_spec, ("tensorflow", "polars"))):
+        raise InvalidInputError("Training needs the packages of requirements/train.txt.")
+    from app.training.build import plan
+
+    try:
+        plan(model, overrides)
+    except (ValueError, TypeError) as error:
+        raise InvalidInputError(f"This cannot be trained: {error}") from error
 
 
 async def _train(

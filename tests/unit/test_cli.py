@@ -58,6 +58,10 @@ def test_no_command_lists_them_all(recserve: Commands) -> None:
         (["export", "stars", "stars.jsonl"], "stars"),
         (["train", "--config", "none.toml"], "none.toml cannot be read"),
         (["train", "--promote", "perhaps"], "perhaps"),
+        (["train", "--model", "oracle"], "oracle"),
+        (["train", "--model", "ease", "--config", "configs/multvae.toml"], "cannot be trained"),
+        (["evaluate", "--models", "oracle"], "oracle"),
+        (["evaluate", "--data", "none.parquet"], "There is no file none.parquet"),
         (["demo", "--data", "none.parquet"], "There is no file none.parquet"),
     ],
 )

@@ -76,6 +76,8 @@ class ModelContract(ScoresContract):
 
     toy_training: ClassVar[dict[str, Value]] = {}
     toy_accuracy: ClassVar[float] = 0.9
+    # Nats that the fit must win: the ring is certain, of a circle half the items remain.
+    toy_gain: ClassVar[float] = 1.5
 
     def make(self, *, seed: int = 1) -> Any:
         return network(self.plan, N_ITEMS, seed=seed)
@@ -155,7 +157,7 @@ class ModelContract(ScoresContract):
             validate=None,
             on_epoch=lambda epoch, _: told.append(epoch.loss),
         )
-        assert told[-1] < 0.8 * told[0]
+        assert told[-1] < told[0] - self.toy_gain
         assert history.best_epoch == 30
         assert self.accuracy(compiled_score(made)) >= self.toy_accuracy
 
@@ -198,6 +200,8 @@ class SequenceContract(ModelContract):
 
 class BagContract(ModelContract):
     """What a network that reads a bag keeps to as well."""
+
+    toy_gain: ClassVar[float] = 0.3
 
     def toy(self) -> Interactions:
         return toys.circles(n_items=N_ITEMS)

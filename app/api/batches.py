@@ -77,14 +77,14 @@ class BatchOf(Generic[M]):
         at = (self.member, index)
         found = faults(entry, at)
         if found:
-            # the entry's own id may be what is at fault, and may not even be text that can be sent back
-            return Entry(index, None, None, tuple(found))
+            return Entry(index, self._id(entry), None, tuple(found))
         try:
             return Entry(index, self._id(entry), self.model.model_validate(entry))
         except ValidationError as error:
             return Entry(index, self._id(entry), None, tuple(field_errors(error, at)))
 
     def _id(self, entry: object) -> str | None:
+        # the id may be what is at fault, and may not even be text that can be sent back
         given = entry.get(self.id_name) if isinstance(entry, dict) else None
         try:
             return check_id(given) if isinstance(given, str) and given else None

@@ -1,5 +1,6 @@
 import pytest
 
+from tests.api.nasty import JSON
 from tests.api.samples import ITEM
 
 
@@ -162,6 +163,26 @@ def test_batch_stores_the_good_and_names_the_bad(world):
     }
     assert get(world).json()["title"] is None
     assert get(world, "i2").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "value", ["1e999", '"\\u0000"', '"\\ud800"', str(2**63), "9" * 5000, '{"\\u0000":1}']
+)
+def test_batch_names_the_item_that_holds_a_value_nobody_can_keep(world, value):
+    content = f'{{"items":[{{"item_id":"i1","attributes":{{"a":{value}}}}}]}}'
+    answer = world.call("POST", "/v1/items:batch", content=content, headers={"Content-Type": JSON})
+    [result] = answer.json()["results"]
+    assert (result["status"], result["item_id"]) == ("rejected", "i1")
+    assert result["errors"][0]["pointer"] == "/items/0/attributes/a"
+
+
+@pytest.mark.parametrize("value", ['"a\\u0000"', '"a\\ud800"', "1e999", '"' + "x" * 129 + '"'])
+def test_batch_never_repeats_an_id_that_is_at_fault(world, value):
+    content = f'{{"items":[{{"item_id":{value}}}]}}'
+    answer = world.call("POST", "/v1/items:batch", content=content, headers={"Content-Type": JSON})
+    [result] = answer.json()["results"]
+    assert result["errors"][0]["pointer"] == "/items/0/item_id"
+    assert "item_id" not in result
 
 
 def test_batch_of_more_than_five_hundred_stores_nothing(world):

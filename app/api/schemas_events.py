@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from app.api.schemas_problem import FieldErrorAnswer
 from app.api.values import Answer, Currency, FreeObject, Id, Line, Money, Price, Schema, Timestamp
@@ -13,6 +14,7 @@ from app.domain.event_names import canonical_name
 from app.domain.types import Event, EventItem, JsonObject
 
 MAX_EVENT_ITEMS = 200
+MAX_STARS = 5
 CLOCK_TOLERANCE = timedelta(minutes=5)
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _GA4_PARAMETERS = (
@@ -86,7 +88,7 @@ class EventBody(Schema):
     session_id: Id | None = None
     timestamp: EventTime | None = Field(default=None, description="When it happened; now, if left out.")
     items: Annotated[list[EventItemBody], Field(max_length=MAX_EVENT_ITEMS)] = Field(default=[])
-    value: Money | None = Field(default=None, description="Of the whole event; a rating's stars.")
+    value: Money | None = Field(default=None, description="Of the whole event; for `rate` the stars, 1 to 5.")
     currency: Currency | None = None
     recommendation_id: Id | None = Field(default=None, description="Of the list that led here.")
     context: FreeObject = Field(default={}, description="Your own members.")
@@ -97,6 +99,14 @@ class EventBody(Schema):
     coupon: Line | None = None
     tax: Money | None = None
     shipping: Money | None = None
+
+    @field_validator("value")
+    @classmethod
+    def _is_stars_of_a_rating(cls, value: Decimal | None, info: ValidationInfo) -> Decimal | None:
+        rates = canonical_name(info.data.get("event", "")) == "rate"
+        if rates and value is not None and not 1 <= value <= MAX_STARS:
+            raise ValueError(f"must be the stars of the rating, 1 to {MAX_STARS}")
+        return value
 
     @model_validator(mode="after")
     def _names_somebody(self) -> EventBody:

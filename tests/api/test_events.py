@@ -124,6 +124,24 @@ def test_event_is_rejected_with_a_pointer(world, changes, where):
     assert stored(world) == []
 
 
+@pytest.mark.parametrize("name", ["rate", "Product Reviewed", "product reviewed"])
+@pytest.mark.parametrize("value", [0, 0.99, 5.01, 9, -3, 1e9])
+def test_rating_outside_one_to_five_is_rejected(world, name, value):
+    found = rejection(post(world, event(event=name, value=value)))
+    assert found == {"/events/0/value": "must be the stars of the rating, 1 to 5"}
+    assert stored(world) == []
+
+
+@pytest.mark.parametrize("value", [1, 3.5, 5, None, ...])
+def test_rating_has_one_to_five_stars_or_leaves_them_out(world, value):
+    post(world, event(event="rate", value=value))
+    assert stored(world)[0]["value"] == (None if value is ... else value)
+
+
+def test_stars_bound_ratings_alone(world):
+    assert post(world, event(event="purchase", value=9)).json()["accepted"] == 1
+
+
 @pytest.mark.parametrize(
     ("sent", "kept"),
     [

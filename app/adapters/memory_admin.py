@@ -8,10 +8,10 @@ from typing import Any
 
 from app.domain.cursors import decode_cursor, decode_moment, encode_cursor
 from app.domain.errors import ConflictError, JobRunningError, NotFoundError
+from app.domain.leases import as_it_stands, has_expired
 from app.domain.ports import Clock
 from app.domain.types import ApiKey, Job, JobState, JsonObject, ModelVersion, Page, VersionState
 
-LEASE_RAN_OUT = "The process that ran this job stopped without ending it."
 _ACTIVE = frozenset({JobState.QUEUED, JobState.RUNNING})
 
 
@@ -55,28 +55,29 @@ class MemoryJobStore:
 
     async def create(self, job: Job) -> Job:
         """Raises `JobRunningError` while one is queued or running; a lease that ran out is failed first."""
-        now = self._clock.now()
-        for old in list(self._jobs.values()):
-            if old.state is JobState.RUNNING and old.lease_until is not None and old.lease_until < now:
-                self._change(
-                    old, state=JobState.FAILED, error=LEASE_RAN_OUT, finished_at=now, lease_until=None
-                )
+        await self.fail_expired()
         for old in self._jobs.values():
             if old.state in _ACTIVE:
                 raise JobRunningError(old.job_id)
-        self._jobs[job.job_id] = dataclasses.replace(job, created_at=job.created_at or now)
+        self._jobs[job.job_id] = dataclasses.replace(job, created_at=job.created_at or self._clock.now())
         return self._jobs[job.job_id]
 
     async def get(self, job_id: str) -> Job:
-        """Raises `NotFoundError`."""
-        if job_id not in self._jobs:
-            raise NotFoundError("There is no such job.")
-        return self._jobs[job_id]
+        """A job whose lease ran out reads as failed. Raises `NotFoundError`."""
+        return as_it_stands(self._kept(job_id), self._clock.now())
 
     async def page(self, *, limit: int, cursor: str | None) -> Page[Job]:
-        """Newest first."""
-        keyed = {(job.created_at, job.job_id): job for job in self._jobs.values()}
+        """Newest first; a job whose lease ran out reads as failed."""
+        now = self._clock.now()
+        keyed = {(job.created_at, job.job_id): as_it_stands(job, now) for job in self._jobs.values()}
         return _page(keyed, limit=limit, cursor=cursor)
+
+    async def fail_expired(self) -> list[Job]:
+        """Write down that running jobs whose lease ran out have failed; which those were."""
+        now = self._clock.now()
+        expired = [as_it_stands(job, now) for job in self._jobs.values() if has_expired(job, now)]
+        self._jobs |= {job.job_id: job for job in expired}
+        return expired
 
     async def claim(self, *, lease_s: float) -> Job | None:
         """Take the queued job, if any, and mark it running."""
@@ -89,7 +90,7 @@ class MemoryJobStore:
 
     async def heartbeat(self, job_id: str, *, lease_s: float) -> Job:
         """Keep the lease of a running job; the answer's state says whether it still runs."""
-        job = await self.get(job_id)
+        job = self._kept(job_id)
         if job.state is not JobState.RUNNING:
             return job
         return self._change(job, lease_until=self._clock.now() + timedelta(seconds=lease_s))
@@ -106,7 +107,7 @@ class MemoryJobStore:
         self, job_id: str, state: JobState, *, error: str | None = None, version: str | None = None
     ) -> Job:
         """End it; a second end changes nothing."""
-        job = await self.get(job_id)
+        job = self._kept(job_id)
         if job.state not in _ACTIVE:
             return job
         return self._change(
@@ -122,13 +123,19 @@ class MemoryJobStore:
 
     async def request_cancel(self, job_id: str) -> Job:
         """Ask a running job to stop; a queued one is cancelled at once."""
-        job = await self.get(job_id)
+        await self.fail_expired()
+        job = self._kept(job_id)
         if job.state is JobState.RUNNING:
             return self._change(job, cancel_requested=True)
         if job.state is JobState.QUEUED:
             now = self._clock.now()
             return self._change(job, state=JobState.CANCELLED, finished_at=now, cancel_requested=True)
         return job
+
+    def _kept(self, job_id: str) -> Job:
+        if job_id not in self._jobs:
+            raise NotFoundError("There is no such job.")
+        return self._jobs[job_id]
 
     def _change(self, job: Job, **values: Any) -> Job:  # noqa: ANN401  # fields of Job
         self._jobs[job.job_id] = dataclasses.replace(job, **values)

@@ -219,10 +219,13 @@ class JobStore(Protocol):
         """Raises `JobRunningError` while one is queued or running (leases that ran out are failed first)."""
 
     async def get(self, job_id: str) -> Job:
-        """Raises `NotFoundError`."""
+        """A job whose lease ran out reads as failed. Raises `NotFoundError`."""
 
     async def page(self, *, limit: int, cursor: str | None) -> Page[Job]:
-        """Newest first."""
+        """Newest first; a job whose lease ran out reads as failed."""
+
+    async def fail_expired(self) -> list[Job]:
+        """Write down that running jobs whose lease ran out have failed; which those were."""
 
     async def claim(self, *, lease_s: float) -> Job | None:
         """Take the queued job, if any, and mark it running."""

@@ -76,6 +76,9 @@ class Supervisor:
     async def _run(self) -> None:
         while True:
             try:
+                # While a job of ours runs there is no other, so between two of them is often enough.
+                for lost in await self._jobs.fail_expired():
+                    _log.warning("job.lease_expired", job_id=lost.job_id, error=lost.error)
                 job = await self._jobs.claim(lease_s=self._lease_s)
                 if job is not None:
                     await self._supervise(job)

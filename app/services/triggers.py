@@ -74,7 +74,7 @@ class RetrainTriggers:
         """Nothing to hurry for."""
 
     async def check(self) -> Job | None:
-        """Queue a retraining if one is due and none is running."""
+        """Queue a retraining if one is due and none is running; one that nobody runs any more is not."""
         newest = next(iter((await self._jobs.page(limit=1, cursor=None)).rows), None)
         trigger = await self._due(newest)
         if trigger is None:

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from app.domain.errors import InvalidInputError, JobRunningError, NotFoundError
+from app.domain.leases import LEASE_RAN_OUT
 from app.domain.ports import Stores
 from app.domain.types import Job, JobState
 from tests.clocks import NOON, FixedClock
@@ -53,7 +54,60 @@ async def test_create_fails_a_job_whose_lease_ran_out(stores: Stores, clock: Fix
     lost = await stores.jobs.get("j1")
     assert lost.state is JobState.FAILED
     assert lost.error
-    assert lost.finished_at == clock.now()
+    assert lost.finished_at == NOON + timedelta(seconds=30)
+
+
+async def orphan(stores: Stores, clock: FixedClock) -> None:
+    """A job whose process is gone and whose lease ran out."""
+    await stores.jobs.create(job("j1"))
+    await stores.jobs.claim(lease_s=30)
+    clock.move(seconds=31)
+
+
+async def test_job_whose_lease_ran_out_reads_as_failed(stores: Stores, clock: FixedClock) -> None:
+    await orphan(stores, clock)
+
+    read = await stores.jobs.get("j1")
+    [listed] = (await stores.jobs.page(limit=1, cursor=None)).rows
+
+    assert read == listed
+    assert (read.state, read.error) == (JobState.FAILED, LEASE_RAN_OUT)
+    assert read.finished_at == NOON + timedelta(seconds=30)
+
+
+async def test_fail_expired_writes_once_what_readers_see(stores: Stores, clock: FixedClock) -> None:
+    await stores.jobs.create(job("j1"))
+    await stores.jobs.claim(lease_s=30)
+    clock.move(seconds=29)
+    assert await stores.jobs.fail_expired() == []
+    clock.move(seconds=2)
+    read = await stores.jobs.get("j1")
+
+    assert await stores.jobs.fail_expired() == [read]
+
+    assert await stores.jobs.fail_expired() == []
+    assert (await stores.jobs.heartbeat("j1", lease_s=30)) == read
+
+
+async def test_heartbeat_that_comes_before_the_reaper_keeps_the_job(
+    stores: Stores, clock: FixedClock
+) -> None:
+    await orphan(stores, clock)
+
+    await stores.jobs.heartbeat("j1", lease_s=30)
+
+    assert (await stores.jobs.get("j1")).state is JobState.RUNNING
+    assert await stores.jobs.fail_expired() == []
+
+
+async def test_request_cancel_of_a_job_whose_lease_ran_out_finds_it_failed(
+    stores: Stores, clock: FixedClock
+) -> None:
+    await orphan(stores, clock)
+
+    asked = await stores.jobs.request_cancel("j1")
+
+    assert (asked.state, asked.error, asked.cancel_requested) == (JobState.FAILED, LEASE_RAN_OUT, False)
 
 
 async def test_claim_takes_the_queued_job_once(stores: Stores) -> None:

@@ -15,10 +15,10 @@ from app.adapters.sql.engine import Database
 from app.adapters.sql.tables import jobs
 from app.domain.cursors import decode_cursor, decode_moment, encode_cursor
 from app.domain.errors import ConflictError, JobRunningError, NotFoundError
+from app.domain.leases import LEASE_RAN_OUT, as_it_stands
 from app.domain.ports import Clock
 from app.domain.types import Job, JobState, JsonObject, Page
 
-LEASE_RAN_OUT = "The process that ran this job stopped without ending it."
 _NOT_FOUND = "There is no such job."
 _ACTIVE = (str(JobState.QUEUED), str(JobState.RUNNING))
 _ATTEMPTS = 5
@@ -68,14 +68,14 @@ class SqlJobStore:
         raise ConflictError("Jobs begin and end too fast to queue another.")
 
     async def get(self, job_id: str) -> Job:
-        """Raises `NotFoundError`."""
+        """A job whose lease ran out reads as failed. Raises `NotFoundError`."""
         rows = await self._database.fetch(self._named(job_id))
         if not rows:
             raise NotFoundError(_NOT_FOUND)
-        return _job(rows[0])
+        return as_it_stands(_job(rows[0]), self._clock.now())
 
     async def page(self, *, limit: int, cursor: str | None) -> Page[Job]:
-        """Newest first."""
+        """Newest first; a job whose lease ran out reads as failed."""
         statement = (
             sa.select(jobs)
             .where(self._mine)
@@ -91,8 +91,20 @@ class SqlJobStore:
                     sa.bindparam(None, job_id, type_=jobs.c.job_id.type),
                 )
             )
-        rows = [_job(row) for row in await self._database.fetch(statement)]
+        now = self._clock.now()
+        rows = [as_it_stands(_job(row), now) for row in await self._database.fetch(statement)]
         return Page(tuple(rows[:limit]), _cursor(rows[limit - 1]) if len(rows) > limit else None)
+
+    async def fail_expired(self) -> list[Job]:
+        """Write down that running jobs whose lease ran out have failed; which those were."""
+        # Asked once a second: a look comes before the write, which would hold up the other writers.
+        if not await self._database.fetch(sa.select(jobs.c.job_id).where(self._expired(self._clock.now()))):
+            return []
+
+        async def work(connection: AsyncConnection) -> list[Job]:
+            return await self._fail_expired(connection, self._clock.now())
+
+        return await self._database.write(work)
 
     async def claim(self, *, lease_s: float) -> Job | None:
         """Take the queued job, if any, and mark it running."""
@@ -162,6 +174,7 @@ class SqlJobStore:
         """Ask a running job to stop; a queued one is cancelled at once."""
 
         async def work(connection: AsyncConnection) -> Job:
+            await self._fail_expired(connection, self._clock.now())
             ended = {"state": str(JobState.CANCELLED), "finished_at": self._clock.now()}
             await self._change(connection, job_id, (JobState.QUEUED,), ended | {"cancel_requested": True})
             await self._change(connection, job_id, (JobState.RUNNING,), {"cancel_requested": True})
@@ -169,12 +182,23 @@ class SqlJobStore:
 
         return await self._database.write(work)
 
-    async def _fail_expired(self, connection: AsyncConnection, now: datetime) -> None:
-        await connection.execute(
+    def _expired(self, now: datetime) -> sa.ColumnElement[bool]:
+        return sa.and_(self._mine, jobs.c.state == str(JobState.RUNNING), jobs.c.lease_until < now)
+
+    async def _fail_expired(self, connection: AsyncConnection, now: datetime) -> list[Job]:
+        ended = await connection.execute(
             sa.update(jobs)
-            .where(self._mine, jobs.c.state == str(JobState.RUNNING), jobs.c.lease_until < now)
-            .values(state=str(JobState.FAILED), error=LEASE_RAN_OUT, finished_at=now, lease_until=None)
+            .where(self._expired(now))
+            .values(
+                state=str(JobState.FAILED),
+                error=LEASE_RAN_OUT,
+                finished_at=jobs.c.lease_until,
+                lease_until=None,
+                seconds_left=None,
+            )
+            .returning(jobs)
         )
+        return [_job(row) for row in ended]
 
     async def _change(
         self,

@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from app.adapters.memory_stores import memory_stores
 from app.domain.errors import InvalidInputError, JobRunningError, NotFoundError
+from app.domain.leases import LEASE_RAN_OUT
 from app.domain.ports import Stores
 from app.domain.types import Event, EventItem, Job, JobState
 from app.services.jobs import Jobs
@@ -380,3 +381,42 @@ async def test_due_retraining_is_skipped_with_a_logged_reason_while_one_runs(
         assert await triggers.check() is None
     skipped = [line for line in lines if line["event"] == "retrain.skipped"]
     assert [line["job_id"] for line in skipped] == [running.job_id]
+
+
+async def test_job_that_nobody_runs_any_more_does_not_end_the_schedule(
+    stores: Stores, clock: FixedClock
+) -> None:
+    jobs = make_jobs(stores, clock)
+    lost = await jobs.retrain()
+    await stores.jobs.claim(lease_s=5.0)
+    triggers = make_triggers(stores, clock, jobs, every_s=10.0)
+    clock.move(seconds=11)
+    job = await triggers.check()
+    assert job is not None
+    assert job.trigger == "schedule"
+    assert (await stores.jobs.get(lost.job_id)).error == LEASE_RAN_OUT
+
+
+async def test_supervisor_fails_a_job_that_nobody_runs_with_nothing_queued(
+    stores: Stores, clock: FixedClock
+) -> None:
+    jobs = make_jobs(stores, clock)
+    lost = await jobs.retrain()
+    await stores.jobs.claim(lease_s=5.0)
+    jobs.run_in_background(make_supervisor(stores, PlayedLauncher()))
+    clock.move(seconds=6)
+    with capture_logs() as lines:
+        await jobs.start()
+        await until(lambda: bool(lines))
+        await jobs.stop()
+    assert [(line["event"], line["job_id"]) for line in lines] == [("job.lease_expired", lost.job_id)]
+    assert await stores.jobs.fail_expired() == []
+
+
+async def test_watch_of_a_job_that_nobody_runs_ends(stores: Stores, clock: FixedClock) -> None:
+    jobs = make_jobs(stores, clock)
+    lost = await jobs.retrain()
+    await stores.jobs.claim(lease_s=5.0)
+    clock.move(seconds=6)
+    seen = [job async for job in jobs.watch(lost.job_id, poll_s=0.01)]
+    assert [job.state for job in seen if job is not None] == [JobState.FAILED]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import jwt
 import structlog
@@ -29,6 +29,14 @@ if TYPE_CHECKING:
 MAX_TOKEN_LIFE_S = 24 * 3600
 MAX_TOKEN_LENGTH = 4096
 PUB_SCOPES = frozenset({"recommend", "events:write"})
+# Why a user_id does not count, as said of it. They are told to whoever holds a key, so they name nobody.
+NO_PROOF = "needs that user's token in X-User-Token, as the key is a pub key"
+NO_PROOF_HERE = "cannot be proved, as this service has no secret for user tokens"
+BAD_PROOF = (
+    "comes with a user token that is not valid or has expired: it must be a JWT signed by the shop's server "
+    "with HS256 and the claims sub (the user's id), exp (at most 24 hours ahead) and, if any, aud (recserve)"
+)
+OTHER_USER = "is not the user that the user token is for"
 _log = structlog.get_logger(__name__)
 
 bearer = HTTPBearer(
@@ -41,7 +49,10 @@ UserToken = Annotated[
     str | None,
     Header(
         alias="X-User-Token",
-        description="With a `pub` key: a JWT (HS256) of the shop's server whose `sub` is the user's id.",
+        description=(
+            "With a `pub` key: a JWT (HS256) of the shop's server with `sub`, the user's id, `exp` at most "
+            "24 hours ahead and, if any, `aud` `recserve`."
+        ),
     ),
 ]
 
@@ -52,19 +63,23 @@ class Caller:
 
     Attributes:
         token_user_id: The `sub` of a valid user token; None without one, and for other kinds of key.
+        token_fault: Why there is no such user.
     """
 
     key: ApiKey
     token_user_id: str | None = None
+    token_fault: str = NO_PROOF
 
     @property
     def actor(self) -> str:
         """The name under which the audit log records this caller."""
         return f"key:{self.key.key_id}"
 
-    def speaks_for(self, user_id: str) -> bool:
-        """Whether this caller may name that user: servers any, browsers the one of their token."""
-        return self.key.kind is not KeyKind.PUB or self.token_user_id == user_id
+    def refusal_of(self, user_id: str | None) -> str | None:
+        """Why this caller may not name that user; servers may name any, browsers the one of their token."""
+        if user_id is None or self.key.kind is not KeyKind.PUB or self.token_user_id == user_id:
+            return None
+        return self.token_fault if self.token_user_id is None else OTHER_USER
 
     def require_user(self, user_id: str | None) -> None:
         """Refuse a user the caller may not speak for.
@@ -72,8 +87,9 @@ class Caller:
         Raises:
             ForbiddenError: It is a browser without that user's token.
         """
-        if user_id is not None and not self.speaks_for(user_id):
-            raise ForbiddenError("With a pub key a user_id needs that user's token in X-User-Token.")
+        refusal = self.refusal_of(user_id)
+        if refusal is not None:
+            raise ForbiddenError(f"The user_id {refusal}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,29 +150,40 @@ def admit(
             _log.warning("auth.key.leaked_to_browser", key_kind=key.kind.value)
             raise ForbiddenError("A server's key must never be used in a browser; revoke it.")
         return Caller(key)
-    return Caller(key, token_user_id=user_of_token(user_token, settings=settings))
+    if user_token is None:
+        return Caller(key)
+    user_id = user_of_token(user_token, settings=settings)
+    return Caller(key, user_id, NO_PROOF_HERE if settings.user_token_secret is None else BAD_PROOF)
 
 
-def user_of_token(token: str | None, *, settings: ApiSettings) -> str | None:
-    """The user that a token proves; None where there is no token or it does not hold."""
-    if token is None or len(token) > MAX_TOKEN_LENGTH or settings.user_token_secret is None:
+def user_of_token(token: str, *, settings: ApiSettings) -> str | None:
+    """The user that a token proves; None where it does not hold."""
+    if len(token) > MAX_TOKEN_LENGTH or settings.user_token_secret is None:
         return None
     try:
         claims = jwt.decode(
             token,
             settings.user_token_secret,
             algorithms=["HS256"],
-            audience=settings.user_token_audience,
-            options={"require": ["sub", "exp", "aud"]},
+            # checked below: the library knows no audience that may be left out
+            options={"require": ["sub", "exp"], "verify_aud": False},
         )
         subject, expires = check_id(claims["sub"]), float(claims["exp"])
     except (jwt.InvalidTokenError, ValueError, TypeError, OverflowError) as error:
         _log.info("auth.user_token.refused", reason=type(error).__name__)
         return None
+    if not _is_for_us(claims, settings.user_token_audience):
+        _log.info("auth.user_token.refused", reason="made for another audience")
+        return None
     if not subject or expires > time.time() + MAX_TOKEN_LIFE_S:
         _log.info("auth.user_token.refused", reason="lives too long")
         return None
     return subject
+
+
+def _is_for_us(claims: dict[str, Any], audience: str) -> bool:
+    given = claims.get("aud", audience)
+    return given == audience or (isinstance(given, list) and audience in given)
 
 
 def _is_foreign_page(request: Request) -> bool:

@@ -25,7 +25,6 @@ router = make_router(tag="events")
 TEXT = "text/plain"
 _BATCH = BatchOf("events", EventBody, "event_id")
 _BEACON_MEMBERS = frozenset({"key", "user_token"})
-_TOKEN_NEEDED = "with a pub key needs that user's token in X-User-Token"  # noqa: S105  # a message
 _NO_KEY = "Send a pub key: in the header, or in the body's `key` where a beacon cannot set headers."
 _UNKNOWN_ITEM = "is not in the catalogue"
 
@@ -108,9 +107,10 @@ async def send_events(
 def _judge(entry: Entry[EventBody], caller: Caller) -> Entry[EventBody]:
     """Reject an event that names a user whom the caller does not speak for."""
     event = entry.model
-    if event is None or event.user_id is None or caller.speaks_for(event.user_id):
+    refusal = None if event is None else caller.refusal_of(event.user_id)
+    if refusal is None:
         return entry
-    fault = FieldError(f"/events/{entry.index}/user_id", _TOKEN_NEEDED)
+    fault = FieldError(f"/events/{entry.index}/user_id", refusal)
     return Entry(entry.index, entry.given_id, None, (fault,))
 
 

@@ -16,7 +16,7 @@ class ApiSettings:
 
     Attributes:
         user_token_secret: Signs the user tokens that go with `pub` keys (HS256); None: browsers are guests.
-        user_token_audience: The `aud` such a token must carry.
+        user_token_audience: The `aud` of such a token, where it has one.
         cors_origins: Exact origins whose pages may call what a `pub` key may call.
         docs: Whether `/docs` and `/openapi.json` are served.
         max_body_bytes: The largest request body, counted as it arrives.

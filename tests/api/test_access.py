@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
+import jwt
 import pytest
 
+from app.adapters.memory_stores import memory_stores
+from app.api.auth import BAD_PROOF, NO_PROOF, NO_PROOF_HERE, OTHER_USER
+from app.api.settings import ApiSettings
+from tests.api.build import build_services
 from tests.api.nasty_run import routes_of
 from tests.api.samples import SAMPLES
-from tests.api.world import user_token
+from tests.api.world import TOKEN_SECRET, running, user_token
+from tests.clocks import FixedClock
 
 TABLE = Path(__file__).with_name("access.txt")
 KINDS = ("none", "pub", "sec", "adm", "revoked", "expired")
@@ -107,6 +114,37 @@ def test_browser_speaks_for_nobody_but_its_token(world, method, path, body, toke
     assert world.call(method, path, kind="pub", headers=headers, **options).status_code == 403
     good = {"X-User-Token": user_token("u1")}
     assert world.call(method, path, kind="pub", headers=good, **options).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("token", "reason"),
+    [(None, NO_PROOF), ("a.b.c", BAD_PROOF), ("expired", BAD_PROOF), ("u2", OTHER_USER)],
+)
+def test_browser_is_told_why_it_speaks_for_nobody(world, token, reason):
+    made = {"u2": user_token("u2"), "expired": user_token("u1", exp=1)}
+    headers = {} if token is None else {"X-User-Token": made.get(token, token)}
+    answer = world.call("POST", "/v1/recommendations", kind="pub", headers=headers, json={"user_id": "u1"})
+    assert (answer.status_code, answer.json()["detail"]) == (403, f"The user_id {reason}.")
+
+
+def test_browser_is_told_that_no_secret_is_set(tmp_path):
+    clock = FixedClock()
+    stores = memory_stores(clock=clock)
+    services = build_services(stores, clock, folder=tmp_path)
+    with running(services, stores, clock, settings=ApiSettings()) as world:
+        headers = {"X-User-Token": user_token("u1")}
+        answer = world.call(
+            "POST", "/v1/recommendations", kind="pub", headers=headers, json={"user_id": "u1"}
+        )
+    assert (answer.status_code, answer.json()["detail"]) == (403, f"The user_id {NO_PROOF_HERE}.")
+
+
+def test_token_of_sub_and_exp_alone_is_enough(world):
+    bare = jwt.encode({"sub": "u1", "exp": int(time.time()) + 600}, TOKEN_SECRET, algorithm="HS256")
+    answer = world.call(
+        "POST", "/v1/recommendations", kind="pub", headers={"X-User-Token": bare}, json={"user_id": "u1"}
+    )
+    assert answer.status_code == 200
 
 
 def test_guest_needs_no_token(world):

@@ -4,6 +4,7 @@ from datetime import timedelta
 import pytest
 
 from app.adapters.memory_stores import memory_stores
+from app.api.auth import BAD_PROOF, NO_PROOF, OTHER_USER
 from tests.api.build import build_services
 from tests.api.samples import EVENT
 from tests.api.world import running, user_token
@@ -246,9 +247,7 @@ def test_five_hundred_events_are_taken_at_once(world):
 
 def test_browser_without_a_token_is_a_guest(world):
     answer = post(world, event(1), event(2, user_id=None, session_id="s1"), kind="pub")
-    assert rejection(answer) == {
-        "/events/0/user_id": "with a pub key needs that user's token in X-User-Token"
-    }
+    assert rejection(answer) == {"/events/0/user_id": NO_PROOF}
     assert answer.json()["results"][1]["status"] == "accepted"
 
 
@@ -256,6 +255,25 @@ def test_browser_with_a_token_speaks_for_its_user_alone(world):
     headers = {"X-User-Token": user_token("u1")}
     answer = post(world, event(1), event(2, user_id="u2"), kind="pub", headers=headers)
     assert [result["status"] for result in answer.json()["results"]] == ["accepted", "rejected"]
+
+
+@pytest.mark.parametrize(
+    ("token", "reason"),
+    [
+        (user_token("u1", exp=1), BAD_PROOF),
+        (user_token("u1", aud="other"), BAD_PROOF),
+        ("a.b.c", BAD_PROOF),
+        ("x" * 5000, BAD_PROOF),
+        (user_token("u2", exp=2_000_000_000 * 2), BAD_PROOF),
+        ("u2", OTHER_USER),
+    ],
+)
+def test_browser_is_told_why_its_token_does_not_count(world, token, reason):
+    if token == "u2":
+        token = user_token(token)
+    answer = post(world, event(), kind="pub", headers={"X-User-Token": token})
+    assert rejection(answer) == {"/events/0/user_id": reason}
+    assert "u2" not in answer.text
 
 
 def beacon(world, body, **options):

@@ -40,6 +40,16 @@ def test_token_proves_nobody_when_no_secret_is_set():
     assert user_of_token(signed(claims()), settings=ApiSettings()) is None
 
 
+@pytest.mark.parametrize("audience", [None, "recserve", ["recserve"], ["other", "recserve"]])
+def test_token_may_leave_out_its_audience_or_name_this_service(audience):
+    assert user_of_token(signed(claims(aud=audience)), settings=SETTINGS) == "u1"
+
+
+def test_token_whose_audience_is_null_is_for_nobody():
+    payload = json.dumps(claims() | {"aud": None})
+    assert user_of_token(hand_signed(payload, {"alg": "HS256"}), settings=SETTINGS) is None
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -49,7 +59,12 @@ def test_token_proves_nobody_when_no_secret_is_set():
         {"exp": "soon"},
         {"exp": 10**400},
         {"aud": "other"},
-        {"aud": None},
+        {"aud": "recserve2"},
+        {"aud": "Recserve"},
+        {"aud": ""},
+        {"aud": 7},
+        {"aud": {"recserve": 1}},
+        {"aud": []},
         {"aud": ["other"]},
         {"sub": None},
         {"sub": 7},

@@ -57,7 +57,7 @@ class Settings(BaseSettings):
         default=True, description="Events create the items and users they name first."
     )
     history_limit: int = Field(
-        default=200, ge=1, le=2000, description="Newest interactions a list is made from."
+        default=200, ge=1, le=2000, description="Newest interactions the model is asked with."
     )
     recommend_deadline_s: float = Field(
         default=0.3, gt=0, description="Seconds after which a list is answered from the simpler sources."

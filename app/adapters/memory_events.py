@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from app.domain.types import (
     EventStatus,
     Interaction,
     Item,
+    ItemEvents,
     Page,
     StoredEvent,
     Subject,
@@ -92,6 +94,16 @@ class MemoryEventStore:
         ]
         return lines[-limit:]
 
+    async def met(self, subject: Subject, *, lines: int) -> list[ItemEvents]:
+        """The items that any of the subject's ids and aliases had to do with, summed up by event name."""
+        all_lines = [
+            (line.item_id, row.event) for row in self._state.rows_of(subject) for line in row.event.items
+        ]
+        groups: dict[tuple[str, str], list[Event]] = {}
+        for item_id, event in all_lines[-lines:]:
+            groups.setdefault((item_id, event.name), []).append(event)
+        return [_summed(item_id, name, events) for (item_id, name), events in groups.items()]
+
     async def page(self, user_id: str, *, limit: int, cursor: str | None) -> Page[StoredEvent]:
         """A user's events, newest first."""
         rows = self._state.rows_of(Subject(user_id=user_id))[::-1]
@@ -151,6 +163,17 @@ class MemoryEventLog:
                 [None if event.value is None else float(event.value) for event in events], dtype=np.float64
             ),
         )
+
+
+def _summed(item_id: str, name: str, events: Sequence[Event]) -> ItemEvents:
+    values = [event.value for event in events if event.value is not None]
+    return ItemEvents(
+        item_id=item_id,
+        name=name,
+        count=len(events),
+        newest_at=max(event.happened_at for event in events),
+        value=sum(values, Decimal(0)) / len(values) if values else None,
+    )
 
 
 def _lines(state: MemoryState) -> Iterator[tuple[int, Event, EventItem | None]]:

@@ -21,6 +21,7 @@ from app.domain.types import (
     EventStatus,
     Interaction,
     Item,
+    ItemEvents,
     Job,
     JobState,
     JsonObject,
@@ -73,6 +74,13 @@ class EventStore(Protocol):
 
     async def history(self, subject: Subject, *, limit: int) -> list[Interaction]:
         """The newest `limit` item interactions of any of the subject's ids and aliases, oldest first."""
+
+    async def met(self, subject: Subject, *, lines: int) -> list[ItemEvents]:
+        """The items that any of the subject's ids and aliases had to do with, summed up by event name.
+
+        By item and name, in no order. Of each id at least the newest `lines` lines are counted; older ones
+        may be left out, so that one id's log, however long, cannot hold up a list.
+        """
 
     async def page(self, user_id: str, *, limit: int, cursor: str | None) -> Page[StoredEvent]:
         """A user's events, newest first."""

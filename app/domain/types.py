@@ -69,6 +69,23 @@ class Interaction:
 
 
 @dataclass(frozen=True, slots=True)
+class ItemEvents:
+    """All lines of one event's name that one person has with one item.
+
+    Attributes:
+        count: How many.
+        newest_at: When the newest happened.
+        value: The mean of the values given; None without any.
+    """
+
+    item_id: str
+    name: str
+    count: int
+    newest_at: datetime
+    value: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StoredEvent:
     """An event as it is shown back, with its place in the log (`seq`, rising)."""
 

@@ -71,16 +71,27 @@ def label(interaction: Interaction, now: datetime, weights: Mapping[str, EventWe
 
 
 def query_from(
-    history: Sequence[Interaction], now: datetime, weights: Mapping[str, EventWeight]
+    history: Sequence[Interaction],
+    now: datetime,
+    weights: Mapping[str, EventWeight],
+    *,
+    known: Mapping[str, float] = MappingProxyType({}),
 ) -> tuple[Query, frozenset[str]]:
     """The model's query of a history (oldest first), and the items it speaks against.
 
     An item whose labels add up to less than 0 is left out of the query and named in the second part.
+
+    Args:
+        history: Interactions.
+        now: When the labels are taken.
+        weights: What each event says.
+        known: Sums of labels over more than the history, by item; they stand for the history's own.
     """
     labels = [label(interaction, now, weights) for interaction in history]
     net: dict[str, float] = {}
     for interaction, value in zip(history, labels, strict=True):
         net[interaction.item_id] = net.get(interaction.item_id, 0.0) + value
+    net.update(known)
     disliked = frozenset(item_id for item_id, total in net.items() if total < 0)
     kept = [
         (interaction.item_id, value)

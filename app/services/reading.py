@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import structlog
@@ -12,7 +13,7 @@ from app.domain.breaker import Breaker
 from app.domain.errors import StorageUnavailableError
 from app.domain.ports import Clock, EventStore
 from app.domain.recommendations import RecommendationRequest
-from app.domain.types import Interaction, Subject
+from app.domain.types import Interaction, ItemEvents, Subject
 from app.domain.weights import EventWeight
 from app.pipeline.history import past_of
 from app.services.answering import Material
@@ -26,6 +27,16 @@ _log = structlog.get_logger(__name__)
 
 DATABASE_UNAVAILABLE = "database-unavailable"
 NO_SUBJECT = Subject()
+PAST_LINES = 20_000
+"""Lines of each id that what was met, bought and disliked is read from: a whole life of a customer."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A person's past as the database has it: its end, and a sum of all of it where the end is not all."""
+
+    newest: Sequence[Interaction] = ()
+    met: Sequence[ItemEvents] = ()
 
 
 class Reader:
@@ -39,7 +50,7 @@ class Reader:
         weights: What each event says.
         metrics: Counts failures.
         deadline_s: For both together.
-        history_limit: Newest interactions a list is made from.
+        history_limit: Newest interactions the model is asked with.
     """
 
     def __init__(
@@ -69,10 +80,11 @@ class Reader:
         """The newest there is; `degraded` where the database did not give all of it."""
         now = self._clock.now()
         stored, fresh = await self._read(request.subject)
+        past = stored or _Stored()
         return Material(
             catalogue=self._catalogue.current,
             counted=self._popularity.current,
-            past=past_of(stored or [], request.context.history, now, self._weights),
+            past=past_of(past.newest, request.context.history, now, self._weights, met=past.met),
             degraded=None if stored is not None and fresh else DATABASE_UNAVAILABLE,
         )
 
@@ -84,7 +96,7 @@ class Reader:
         """Drop what is late."""
         await self._patience.stop()
 
-    async def _read(self, subject: Subject) -> tuple[list[Interaction] | None, bool]:
+    async def _read(self, subject: Subject) -> tuple[_Stored | None, bool]:
         """The history, None where it could not be read, and whether the catalogue is the newest."""
         if not self._breaker.allows():
             self._metrics.degraded.labels("recommend_read", "breaker-open").inc()
@@ -99,10 +111,14 @@ class Reader:
             _log.warning("recommend.database_left_alone")
         return history, catalogue is not None
 
-    async def _history(self, subject: Subject) -> list[Interaction]:
+    async def _history(self, subject: Subject) -> _Stored:
         if subject == NO_SUBJECT:
-            return []
-        return await self._events.history(subject, limit=self._history_limit)
+            return _Stored()
+        newest = await self._events.history(subject, limit=self._history_limit)
+        if len(newest) < self._history_limit:
+            return _Stored(newest)
+        # There may be more. Summing it up costs far more than reading its end, and most people have no more.
+        return _Stored(newest, await self._events.met(subject, lines=PAST_LINES))
 
     async def _attempt(self, part: str, work: Coroutine[Any, Any, T]) -> T | None:
         try:

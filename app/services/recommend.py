@@ -59,7 +59,7 @@ class RecommendSettings:
     Attributes:
         deadline_s: A request that takes longer is answered by the fallback list.
         database_deadline_s: The part of it for reading the catalogue's changes and the history.
-        history_limit: Newest interactions a list is made from.
+        history_limit: Newest interactions the model is asked with.
     """
 
     deadline_s: float = 0.3

@@ -16,7 +16,7 @@ from app.adapters.sql.engine import Database
 from app.adapters.sql.stores import sql_stores
 from app.domain.errors import InvalidInputError
 from app.domain.ports import Stores
-from app.domain.types import Event, EventItem, EventStatus, Subject
+from app.domain.types import Event, EventItem, EventStatus, ItemEvents, Subject
 from tests.clocks import NOON, FixedClock
 from tests.events import event, many
 
@@ -238,6 +238,54 @@ async def test_history_leaves_out_what_another_customer_did_on_a_merged_browser(
     await stores.users.merge("u1", "a1")
 
     assert await history(stores, user_id="u1") == ["i1"]
+
+
+async def met(stores: Stores, lines: int = 100, **ids: str) -> list[ItemEvents]:
+    found = await stores.events.met(Subject(**ids), lines=lines)
+    return sorted(found, key=lambda one: (one.item_id, one.name))
+
+
+async def test_met_sums_up_lines_by_item_and_name(stores: Stores) -> None:
+    await append(
+        stores,
+        event("e1", "i1", "i2", "i1"),
+        event("e2", "i1", minutes=5),
+        event("e3", "i1", minutes=-5),
+        event("e4", "i1", name="rate", value=Decimal(4)),
+        event("e5", "i1", name="rate", value=Decimal(1), minutes=1),
+        event("e6", "i1", name="rate"),
+        event("e7", name="search"),
+        event("e8", "i9", user_id="u2"),
+    )
+
+    assert await met(stores, user_id="u1") == [
+        ItemEvents("i1", "rate", 3, NOON + timedelta(minutes=1), Decimal("2.5")),
+        ItemEvents("i1", "view_item", 4, NOON + timedelta(minutes=5)),
+        ItemEvents("i2", "view_item", 1, NOON),
+    ]
+
+
+async def test_met_joins_all_ids_and_guests_of_a_subject_without_doubling(stores: Stores) -> None:
+    await stores.users.merge("u1", "a1")
+    await append(
+        stores,
+        event("e1", "i1", user_id="u1", session_id="s1", anonymous_id="a1"),
+        event("e2", "i1", session_id="s1"),
+        event("e3", "i1", anonymous_id="a1"),
+        event("e4", "i1", anonymous_id="a1", user_id="u2"),
+    )
+
+    [alone] = await met(stores, user_id="u1")
+    [together] = await met(stores, user_id="u1", session_id="s1")
+
+    assert (alone.count, together.count) == (2, 3)
+    assert await met(stores) == []
+
+
+async def test_met_counts_the_newest_lines(stores: Stores) -> None:
+    await append(stores, *(event(f"e{place}", f"i{place}", minutes=place) for place in range(9)))
+
+    assert [one.item_id for one in await met(stores, lines=3, user_id="u1")] == ["i6", "i7", "i8"]
 
 
 async def test_page_goes_through_all_events_once_while_others_arrive(stores: Stores) -> None:

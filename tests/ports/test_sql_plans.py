@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from app.adapters.sql.engine import Database
-from app.adapters.sql.people import newest_heads, newest_lines
+from app.adapters.sql.people import met_items, newest_heads, newest_lines
 from tests.clocks import NOON
 
 LINES, PEOPLE = 60_000, 600
@@ -71,6 +71,17 @@ async def test_history_reads_the_indexes_of_its_ids(long_log: Database) -> None:
     assert not reads_all(found), found
     for index in ("ix_events_user_id", "ix_events_session_id", "ix_events_anonymous_id"):
         assert index in found, found
+
+
+@pytest.mark.parametrize("kinds", [("user_id",), ("user_id", "session_id", "anonymous_id")])
+async def test_met_items_reads_the_indexes_of_its_ids(long_log: Database, kinds: tuple[str, ...]) -> None:
+    ids = {kind: f"{kind[0]}7" for kind in kinds}
+
+    found = await plan(long_log, met_items(kinds), lines=20_000, **ids)
+
+    assert not reads_all(found), found
+    for kind in kinds:
+        assert f"ix_events_{kind}" in found, found
 
 
 async def test_page_reads_the_indexes_of_the_user_and_their_guests(long_log: Database) -> None:

@@ -14,11 +14,11 @@ from app.adapters.sql import counters
 from app.adapters.sql.engine import Database
 from app.adapters.sql.event_rows import Codec, rows_of, stored_event
 from app.adapters.sql.event_writing import EventWriting, PostgresqlWriting, SqliteWriting
-from app.adapters.sql.people import PERSON_IDS, newest_heads, newest_lines, person
+from app.adapters.sql.people import PERSON_IDS, met_items, newest_heads, newest_lines, person
 from app.adapters.sql.tables import events, user_aliases
 from app.domain.cursors import decode_cursor, decode_moment, encode_cursor
 from app.domain.ports import Appended, Clock
-from app.domain.types import Event, EventStatus, Interaction, Page, StoredEvent, Subject
+from app.domain.types import Event, EventStatus, Interaction, ItemEvents, Page, StoredEvent, Subject
 
 LONG_READ_S = 60.0
 
@@ -109,7 +109,7 @@ class SqlEventStore:
 
     async def history(self, subject: Subject, *, limit: int) -> list[Interaction]:
         """The newest `limit` item interactions of any of the subject's ids and aliases, oldest first."""
-        given = {kind: getattr(subject, kind) for kind in PERSON_IDS if getattr(subject, kind) is not None}
+        given = _ids_of(subject)
         if not given:
             return []
         found = await self._database.fetch(
@@ -121,6 +121,16 @@ class SqlEventStore:
             Interaction(row.item_id, row.name, row.happened_at, row.quantity, row.value)
             for row in ordered[-limit:]
         ]
+
+    async def met(self, subject: Subject, *, lines: int) -> list[ItemEvents]:
+        """The items that any of the subject's ids and aliases had to do with, summed up by event name."""
+        given = _ids_of(subject)
+        if not given:
+            return []
+        found = await self._database.fetch(
+            met_items(tuple(given)), {"tenant": self._tenant, "lines": lines, **given}
+        )
+        return [ItemEvents(row.item_id, row.name, int(row.lines), row.newest_at, row.value) for row in found]
 
     async def page(self, user_id: str, *, limit: int, cursor: str | None) -> Page[StoredEvent]:
         """A user's events and their merged guests', newest first."""
@@ -231,6 +241,10 @@ class _Group:
             else:
                 answer.append(EventStatus.DUPLICATE)
         return tuple(answer)
+
+
+def _ids_of(subject: Subject) -> dict[str, str]:
+    return {kind: given for kind in PERSON_IDS if (given := getattr(subject, kind)) is not None}
 
 
 def _cursor_after(row: sa.Row[Any]) -> str:

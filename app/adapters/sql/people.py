@@ -56,6 +56,27 @@ def newest_lines(kinds: tuple[str, ...]) -> sa.Executable:
 
 
 @cache
+def met_items(kinds: tuple[str, ...]) -> sa.Executable:
+    """Items and event names of the newest `:lines` lines of each of the named ids, and of a user's guests.
+
+    Parameters: as for `newest_lines`. A line of two ids counts once.
+    """
+    columns = (events.c.seq, events.c.item_id, events.c.name, events.c.happened_at, events.c.value)
+    lines = _union(columns, _branches(kinds), [events.c.item_id.is_not(None)])
+    if kinds != ("user_id",):
+        # A user and their guests never share a line; other ids may, and taking each once costs a sort.
+        lines = sa.union(*lines.selects)
+    line = lines.subquery().c
+    return sa.select(
+        line.item_id,
+        line.name,
+        sa.func.count().label("lines"),
+        sa.func.max(line.happened_at).label("newest_at"),
+        sa.func.avg(line.value, type_=events.c.value.type).label("value"),
+    ).group_by(line.item_id, line.name)
+
+
+@cache
 def newest_heads(*, below_cursor: bool) -> sa.Executable:
     """The first lines of the newest `:lines` events of a user and their guests.
 

@@ -7,13 +7,31 @@ from typing import Any
 
 import pytest
 
+from app.adapters.memory_stores import memory_stores
 from app.domain.errors import InvalidInputError
-from app.domain.recommendations import Context, Recommendation, RecommendationRequest, ServedBy
-from app.domain.types import Item, Subject
+from app.domain.ports import EventStore
+from app.domain.recommendations import Context, ExcludeSeen, Recommendation, RecommendationRequest, ServedBy
+from app.domain.types import Item, ItemEvents, Subject
+from tests.clocks import FixedClock
 from tests.events import event
 from tests.unit.services.shop import Shop, open_shop, table_scorer
 
 U1 = Subject(user_id="u1")
+
+
+class CountingEvents:
+    """An event store that counts how often a whole past was summed up."""
+
+    def __init__(self, events: EventStore) -> None:
+        self._events = events
+        self.summed = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._events, name)
+
+    async def met(self, subject: Subject, *, lines: int) -> list[ItemEvents]:
+        self.summed += 1
+        return await self._events.met(subject, lines=lines)
 
 
 def ask(**fields: Any) -> RecommendationRequest:
@@ -100,6 +118,33 @@ async def test_recommend_changes_with_the_next_event(tmp_path: Path) -> None:
         assert ids(await shop.recommend.recommend(ask(n=2))) == ["b", "c"]
         await viewed(shop, "b")
         assert ids(await shop.recommend.recommend(ask(n=2))) == ["c", "d"]
+
+
+@pytest.mark.parametrize(
+    ("name", "exclude_seen"),
+    [("hide_item", ExcludeSeen.NONE), ("purchase", ExcludeSeen.PURCHASED), ("view_item", ExcludeSeen.ALL)],
+)
+async def test_recommend_remembers_what_was_met_however_much_came_later(
+    tmp_path: Path, name: str, exclude_seen: ExcludeSeen
+) -> None:
+    async with open_shop(tmp_path, scorer=table_scorer()) as shop:
+        await shop.happened(event("first", "b", name=name, minutes=-60 * 24 * 30))
+        await shop.happened(event("again", "b", minutes=-70))
+        await shop.happened(*(event(f"later-{number}", "a", minutes=-60) for number in range(210)))
+        assert "b" not in ids(await shop.recommend.recommend(ask(exclude_seen=exclude_seen, n=9)))
+
+
+async def test_recommend_sums_up_the_past_only_of_people_with_a_long_one(tmp_path: Path) -> None:
+    stores = memory_stores(clock=FixedClock())
+    events = CountingEvents(stores.events)
+    async with open_shop(tmp_path, scorer=table_scorer(), stores=stores, events=events) as shop:
+        await shop.happened(*(event(f"e{number}", "a") for number in range(199)))
+        await shop.recommend.recommend(ask())
+        assert events.summed == 0
+        await shop.happened(event("last", "a"))
+        await shop.recommend.recommend(ask())
+        assert (await shop.recommend.recommend(ask())).served_by is ServedBy.CACHE
+        assert events.summed == 1
 
 
 @pytest.mark.parametrize("change", [{"hidden": True}, {"in_stock": False}, None])

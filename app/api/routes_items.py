@@ -61,9 +61,7 @@ async def put_item(
     _: Writer, item_id: PathId, body: Annotated[ItemBody, Body(ItemBody)], services: ServicesDep
 ) -> ItemAnswer:
     """What the body leaves out is reset. The answer is the item as it is stored."""
-    if body.item_id not in {None, item_id}:
-        fault = FieldError("/item_id", "must be the same as in the path")
-        raise InvalidInputError("The body is not valid.", [fault])
+    _check_same_id(item_id, body.item_id)
     [item] = await services.catalogue.put([body.to_item(item_id)])
     return ItemAnswer.model_validate(item)
 
@@ -73,6 +71,7 @@ async def patch_item(
     _: Writer, item_id: PathId, body: Annotated[ItemPatch, Body(ItemPatch)], services: ServicesDep
 ) -> ItemAnswer:
     """Changes the named fields. Lists and `attributes` are replaced whole."""
+    _check_same_id(item_id, body.item_id)
     return ItemAnswer.model_validate(await services.catalogue.patch(item_id, body.changes()))
 
 
@@ -108,3 +107,9 @@ async def put_items(
     ]
     stored = sum(entry.model is not None for entry in entries)
     return BatchItemsAnswer(stored=stored, rejected=len(entries) - stored, results=results)
+
+
+def _check_same_id(in_path: str, in_body: str | None) -> None:
+    if in_body not in {None, in_path}:
+        fault = FieldError("/item_id", "must be the same as in the path")
+        raise InvalidInputError("The body is not valid.", [fault])

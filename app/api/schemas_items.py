@@ -69,6 +69,7 @@ class BatchItemsBody(Schema):
 class ItemPatch(Schema):
     """Changes to an item: what is left out stays, null clears. Lists and `attributes` are replaced whole."""
 
+    item_id: Id | None = Field(default=None, description="If given, the same as in the path.")
     title: Title | None = None
     description: Description | None = None
     categories: Categories | None = None
@@ -84,7 +85,7 @@ class ItemPatch(Schema):
 
     def changes(self) -> JsonObject:
         """The fields that were given, as the item's own types."""
-        given = self.model_dump(mode="python", exclude_unset=True)
+        given = self.model_dump(mode="python", exclude_unset=True, exclude={"item_id"})
         if "categories" in given:
             given["categories"] = tuple(given["categories"] or ())
         if "attributes" in given:

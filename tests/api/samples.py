@@ -65,13 +65,14 @@ SAMPLES: dict[str, Sample] = {
     "POST /v1/events": Sample(body={"events": [EVENT]}),
     "GET /v1/items": Sample(query={"q": "mug", "category": "mugs", **PAGE}),
     "GET /v1/items/{item_id}": Sample(parts={"item_id": "i1"}),
-    "PUT /v1/items/{item_id}": Sample(parts={"item_id": "i1"}, body=ITEM),
-    "PATCH /v1/items/{item_id}": Sample(parts={"item_id": "i1"}, body=ITEM),
+    "PUT /v1/items/{item_id}": Sample(parts={"item_id": "i1"}, body={"item_id": "i1", **ITEM}),
+    "PATCH /v1/items/{item_id}": Sample(parts={"item_id": "i1"}, body={"item_id": "i1", **ITEM}),
     "DELETE /v1/items/{item_id}": Sample(parts={"item_id": "i2"}),
     "POST /v1/items:batch": Sample(body={"items": [{"item_id": "i1", **ITEM}]}),
     "GET /v1/users/{user_id}": Sample(parts={"user_id": "u1"}),
     "PUT /v1/users/{user_id}": Sample(
-        parts={"user_id": "u1"}, body={"country": "France", "attributes": {"tier": "gold"}}
+        parts={"user_id": "u1"},
+        body={"user_id": "u1", "country": "France", "attributes": {"tier": "gold"}},
     ),
     "DELETE /v1/users/{user_id}": Sample(parts={"user_id": "u2"}),
     "GET /v1/users/{user_id}/events": Sample(parts={"user_id": "u1"}, query=PAGE),

@@ -93,10 +93,28 @@ def test_ids_are_told_apart_by_their_bytes(world):
     assert ids == ["A", "a", "a ", "à"]
 
 
-def test_body_may_repeat_the_id_of_the_path_and_no_other(world):
-    assert world.call("PUT", "/v1/items/i1", json={"item_id": "i1"}).status_code == 200
-    answer = world.call("PUT", "/v1/items/i1", json={"item_id": "i2"})
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_body_may_repeat_the_id_of_the_path_and_no_other(world, method):
+    put(world)
+    assert world.call(method, "/v1/items/i1", json={"item_id": "i1", "title": "New"}).status_code == 200
+    answer = world.call(method, "/v1/items/i1", json={"item_id": "i2", "title": "Other"})
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/item_id")
+    assert get(world).json()["title"] == "New"
+    assert get(world, "i2").status_code == 404
+
+
+READ_ONLY = ("cold", "created_at", "updated_at")
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_item_that_was_read_is_put_back_without_its_read_only_members(world, method):
+    read = put(world, **ITEM).json()
+    answer = world.call(method, "/v1/items/i1", json=read)
+    assert answer.status_code == 422
+    assert {error["pointer"] for error in answer.json()["errors"]} == {f"/{name}" for name in READ_ONLY}
+    rest = {name: value for name, value in read.items() if name not in READ_ONLY}
+    again = world.call(method, "/v1/items/i1", json=rest)
+    assert again.json() == read | {"updated_at": again.json()["updated_at"]}
 
 
 @pytest.mark.parametrize(

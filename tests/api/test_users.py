@@ -36,6 +36,16 @@ def test_field_at_fault_is_pointed_at(world, body, pointer):
     assert world.call("GET", "/v1/users/u1").status_code == 404
 
 
+def test_user_that_was_read_is_put_back_without_their_read_only_members(world):
+    read = world.call("PUT", "/v1/users/u1", json={"country": "France"}).json()
+    answer = world.call("PUT", "/v1/users/u1", json=read)
+    read_only = {"cold", "created_at", "updated_at"}
+    assert answer.status_code == 422
+    assert {error["pointer"] for error in answer.json()["errors"]} == {f"/{name}" for name in read_only}
+    rest = {name: value for name, value in read.items() if name not in read_only}
+    assert world.call("PUT", "/v1/users/u1", json=rest).status_code == 200
+
+
 def test_merge_brings_the_guests_past_and_can_be_taken_back(world):
     post(world, event(1, user_id=None, anonymous_id="a1"), event(2))
 

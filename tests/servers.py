@@ -57,6 +57,8 @@ class Server:
     """
 
     name = "server"
+    # The end that no parent can have told its children to ignore, as SIGQUIT is in a shell's background.
+    at_once = signal.SIGKILL
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix=f"recserve-{self.name}-"))
@@ -124,7 +126,7 @@ class Server:
 
     def close(self) -> None:
         """Stop and remove its folder; nothing in it is wanted any more."""
-        self.stop(signal.SIGQUIT)
+        self.stop(self.at_once)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def run(self, command: list[str]) -> None:
@@ -171,6 +173,7 @@ class PostgresServer(Server):
     """PostgreSQL with a user `recserve` who needs no password."""
 
     name = "postgresql"
+    at_once = signal.SIGQUIT  # without a checkpoint, but its children and shared memory go too
 
     def __init__(self) -> None:
         super().__init__()

@@ -54,7 +54,9 @@ class Settings(BaseSettings):
         default_factory=dict, description="Overrides of weight and half-life by event type, as JSON."
     )
     create_unknown: bool = Field(
-        default=True, description="Events create the items and users they name first."
+        default=True,
+        description="Events create the items and users they name first; off: an unknown item rejects its "
+        "event, an unknown user's events are kept without a user.",
     )
     history_limit: int = Field(
         default=200, ge=1, le=2000, description="Newest interactions the model is asked with."

@@ -69,7 +69,7 @@ class EventStore(Protocol):
         """Store a group in one transaction; ids seen before are duplicates, also inside the group.
 
         Unknown items and users become cold rows when `create_unknown`; otherwise events that name an
-        unknown item are `rejected`.
+        unknown item are `rejected`, and those of an unknown user are kept without one.
         """
 
     async def history(self, subject: Subject, *, limit: int) -> list[Interaction]:

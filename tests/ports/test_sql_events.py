@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from app.adapters.memory_stores import memory_stores
 from app.adapters.sql.engine import Database
 from app.adapters.sql.stores import sql_stores
-from app.domain.errors import InvalidInputError
+from app.domain.errors import InvalidInputError, NotFoundError
 from app.domain.ports import Stores
 from app.domain.types import Event, EventItem, EventStatus, ItemEvents, Subject
 from tests.clocks import NOON, FixedClock
@@ -140,6 +140,19 @@ async def test_append_rejects_unknown_items_when_told_to_and_says_which(stores: 
     assert appended.unknown == ((1, 1), (1, 2))
     assert await history(stores, user_id="u1") == ["i1", "i1"]
     assert await stores.items.many(["x", "y"]) == []
+
+
+async def test_append_keeps_the_events_of_an_unknown_user_without_creating_one_when_told_to(
+    stores: Stores,
+) -> None:
+    await append(stores, event("e0", "i1"))
+
+    appended = await append(stores, event("e1", "i1", user_id="stranger"), create_unknown=False)
+
+    assert appended.statuses == (ACCEPTED,)
+    assert await history(stores, user_id="stranger") == ["i1"]
+    with pytest.raises(NotFoundError):
+        await stores.users.get("stranger")
 
 
 async def test_append_still_knows_a_deleted_item_and_does_not_revive_it(stores: Stores) -> None:

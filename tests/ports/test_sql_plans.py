@@ -23,7 +23,8 @@ async def long_log(database: Database) -> Database:
         numbers = f"WITH n(i) AS (SELECT generate_series(1, {LINES}))"
     columns = "tenant, event_id, item_index, name, user_id, anonymous_id, session_id, item_id"
     values = (
-        f"'t', 'e' || i, 0, 'view_item', 'u' || i % {PEOPLE}, 'a' || i % {PEOPLE}, 's' || i, 'i' || i % 50"
+        f"'t', 'e' || i, 0, 'view_item', 'u' || (i % {PEOPLE}), 'a' || (i % {PEOPLE}), 's' || i,"
+        " 'i' || (i % 50)"
     )
 
     selected = f"SELECT {values}, {moment}, {moment} FROM n"

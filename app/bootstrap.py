@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -26,10 +26,12 @@ from app.adapters.memory_cache import MemoryListCache
 from app.adapters.revision import git_commit
 from app.adapters.scorers.loader import FolderLoader, open_reference
 from app.adapters.scorers.names import model_names
+from app.adapters.scratch import make_scratch
 from app.adapters.sql.dump import SqlDump
 from app.adapters.sql.engine import Database
 from app.adapters.sql.stores import sql_stores
 from app.api.settings import ApiSettings
+from app.domain.errors import InvalidInputError
 from app.domain.ports import ArtifactStore, Dump, ListCache, ScorerLoader, Stores
 from app.domain.types import Job
 from app.domain.weights import DEFAULT_WEIGHTS, EventWeight
@@ -94,19 +96,24 @@ def lay_foundation(
         deadline_s: How long one use of the database may take; that of a request by default.
 
     Raises:
-        InvalidInputError: An address cannot be used.
+        InvalidInputError: An address cannot be used; the message names its setting.
     """
     metrics, clock = metrics or Metrics(), SystemClock()
     url = settings.database_url
-    database = Database(url) if deadline_s is None else Database(url, deadline_s=deadline_s)
+    with _named("database_url"):
+        database = Database(url) if deadline_s is None else Database(url, deadline_s=deadline_s)
+    with _named("redis_url"):
+        cache = _cache(settings, metrics)
+    with _named("artifacts_url"):
+        artifacts = open_store(settings.artifacts_url, scratch=settings.scratch_dir)
     return Foundation(
         settings=settings,
         metrics=metrics,
         clock=clock,
         database=database,
         stores=sql_stores(database, tenant=settings.tenant, clock=clock),
-        cache=_cache(settings, metrics),
-        artifacts=open_store(settings.artifacts_url, scratch=settings.scratch_dir),
+        cache=cache,
+        artifacts=artifacts,
         loader=FolderLoader(runtime=settings.runtime),
     )
 
@@ -121,8 +128,13 @@ def weights_of(settings: Settings) -> Mapping[str, EventWeight]:
 
 
 def build(base: Foundation) -> Services:
-    """Every use case of an API process, not started yet."""
+    """Every use case of an API process, not started yet.
+
+    Raises:
+        InvalidInputError: The scratch folder cannot be used.
+    """
     settings, stores = base.settings, base.stores
+    _make_scratch(settings)
     models = make_models(base)
     return Services(
         catalogue=Catalogue(items=stores.items, cache=base.cache),
@@ -173,7 +185,8 @@ def make_dump(base: Foundation) -> Dump:
 
 
 def make_users(base: Foundation) -> Users:
-    """The users."""
+    """The users. Raises `InvalidInputError` where the scratch folder cannot be used."""
+    _make_scratch(base.settings)
     given = base.settings.erasure_secret
     secret = (
         kept_secret(base.settings.scratch_dir / "erasure.secret")
@@ -236,7 +249,12 @@ def make_jobs(base: Foundation) -> Jobs:
 
 
 def make_running_jobs(base: Foundation) -> Jobs:
-    """Retraining with all that runs it: the supervisor of the children, the schedule, the event counter."""
+    """Retraining with all that runs it: the supervisor of the children, the schedule, the event counter.
+
+    Raises:
+        InvalidInputError: The scratch folder cannot be used.
+    """
+    _make_scratch(base.settings)
     settings, jobs = base.settings, make_jobs(base)
     jobs.run_in_background(
         Supervisor(
@@ -312,6 +330,20 @@ async def retraining(settings: Settings) -> AsyncIterator[tuple[Foundation, Retr
         yield base, Retraining(outside)
     finally:
         await base.close()
+
+
+@contextmanager
+def _named(setting: str) -> Iterator[None]:
+    """Put the setting's name before what is wrong with it."""
+    try:
+        yield
+    except InvalidInputError as error:
+        raise InvalidInputError(f"RECSERVE_{setting.upper()}: {error}") from None
+
+
+def _make_scratch(settings: Settings) -> None:
+    with _named("scratch_dir"):
+        make_scratch(settings.scratch_dir)
 
 
 def _new_id() -> str:

@@ -31,7 +31,9 @@ class Settings(BaseSettings):
         default=None, description="`redis://HOST:PORT/0`; unset: the cache lives in the process."
     )
     artifacts_url: str = Field(
-        default="artifacts", description="Where model versions are kept: a folder or any fsspec URL."
+        default="artifacts",
+        description="Where model versions are kept: a folder, or an fsspec URL whose package is installed "
+        "(`s3://` needs s3fs).",
     )
     tenant: str = Field(default="default", min_length=1, max_length=64, description="The tenant served.")
     host: str = Field(default="127.0.0.1", description="Address to listen on.")

@@ -14,7 +14,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from app.domain import manifest
-from app.domain.errors import ArtifactRefusedError, ConflictError
+from app.domain.errors import ArtifactRefusedError, ConflictError, InvalidInputError
 from app.domain.manifest import MANIFEST_NAME, check_name
 from app.domain.ports import ArtifactStore
 
@@ -29,11 +29,28 @@ def open_store(url: str, *, scratch: Path) -> ArtifactStore:
     Args:
         url: ``artifacts``, ``/srv/artifacts``, ``file:///srv/artifacts``, ``s3://bucket/prefix``, …
         scratch: Where versions of a remote store are kept once fetched.
+
+    Raises:
+        InvalidInputError: There is no such file system here.
     """
-    filesystem, root = fsspec.core.url_to_fs(url)
+    try:
+        filesystem, root = fsspec.core.url_to_fs(url)
+    except ImportError as error:
+        # fsspec's own words, such as "Install s3fs to access S3".
+        raise InvalidInputError(f"A package is missing for {_scheme(url)}://: {error}.") from None
+    except (ValueError, OSError):
+        known = "a folder, or an fsspec address such as s3://BUCKET/PREFIX"
+        raise InvalidInputError(
+            f"No files can be reached with {_scheme(url)}://; it must be {known}."
+        ) from None
     if isinstance(filesystem, LocalFileSystem):
         return FolderArtifacts(Path(root))
     return RemoteArtifacts(filesystem, str(root).rstrip("/"), scratch=scratch)
+
+
+def _scheme(url: str) -> str:
+    # Of an address that may hold a password, no more than this is shown.
+    return url.partition("://")[0]
 
 
 class FolderArtifacts:

@@ -26,6 +26,7 @@ import zlib
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar, cast
+from urllib.parse import urlsplit
 
 import structlog
 from redis.asyncio import Redis
@@ -36,6 +37,7 @@ from redis.exceptions import ReadOnlyError, RedisError
 
 from app.adapters.batcher import Batcher
 from app.domain.breaker import Breaker
+from app.domain.errors import InvalidInputError
 from app.domain.ports import CacheRead
 from app.telemetry import Metrics, failure
 
@@ -51,6 +53,7 @@ STAMP_TTL_S = 24 * 3600
 EPOCH = "epoch"
 STAMP_BYTES = 9
 STAMP = re.compile(rb"[A-Za-z0-9_-]{12}")
+DATABASE = re.compile(r"(/\d*)?")
 LIST = re.compile(rb"2\|[A-Za-z0-9_.-]+\|[0-9a-f]{8}\|")
 # KEYS: the stamps, then the list. ARGV: the stamps expected, one each; the value; its life in ms.
 _STORE = """
@@ -78,6 +81,9 @@ class RedisListCache:
         timeout_s: Seconds for one operation, connecting included.
         flush_every_s: Seconds between attempts to change stamps that could not be changed.
         max_unflushed: Such stamps remembered one by one; beyond it, all lists are given up.
+
+    Raises:
+        InvalidInputError: The address is not one of Redis.
     """
 
     def __init__(
@@ -345,7 +351,20 @@ def _client(url: str, timeout_s: float, on_connect: Callable[[AbstractConnection
         "timeout": timeout_s,  # for a connection to come free
         "redis_connect_func": on_connect,
     }
-    return Redis(connection_pool=BlockingConnectionPool.from_url(url, **options))
+    # redis-py reads a database that is no number as 0.
+    try:
+        parts = urlsplit(url)
+        is_known = parts.scheme == "unix" or DATABASE.fullmatch(parts.path) is not None
+        # The stubs leave the pool's methods untyped.
+        pool: Any = BlockingConnectionPool.from_url(url, **options)
+        # Nothing is connected yet; an option in the address that does not exist is found out here.
+        pool.make_connection()
+    except (ValueError, TypeError):
+        is_known = False
+    if not is_known:
+        # Not in the library's words, which may quote the address and with it the password.
+        raise InvalidInputError("The address must be redis://HOST:PORT/NUMBER.")
+    return Redis(connection_pool=pool)
 
 
 def _stamped(subjects: Sequence[str]) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 from collections.abc import Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from app.domain.errors import InvalidInputError
 
 if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
     from rich.progress import Progress
 
     from app.settings import Settings
@@ -70,13 +72,26 @@ def load_settings(**changes: Any) -> Settings:  # noqa: ANN401  # any setting's 
     try:
         return Settings(**given)
     except ValidationError as error:
-        problems = [
-            f"RECSERVE_{'.'.join(map(str, problem['loc'])).upper()}: {problem['msg']}"
-            for problem in error.errors(include_input=False, include_url=False)
-        ]
-        raise InvalidInputError("\n".join(problems)) from error
+        problems = error.errors(include_input=False, include_url=False)
+        raise InvalidInputError("\n".join(map(_setting_problem, problems))) from error
     except SettingsError as error:
-        raise InvalidInputError(f"A RECSERVE_* setting is not the JSON it should be: {error}") from error
+        # The library tells the field in its message alone.
+        field = re.search(r'field "(\w+)"', str(error))
+        name = f"RECSERVE_{field[1].upper()}" if field else "A RECSERVE_* setting"
+        raise InvalidInputError(f"{name}: The value is not JSON.") from error
+
+
+def _setting_problem(problem: ErrorDetails) -> str:
+    """A line: the variable as it is spelt, the place in its JSON if it has one, and the reason."""
+    name, *inner = map(str, problem["loc"])
+    place = f"{'.'.join(inner)}: " if inner else ""
+    reason = problem["msg"]
+    if problem["type"] == "too_short":
+        # Only secrets have a least length, and pydantic counts their characters as items.
+        limits = problem["ctx"]
+        least, given = limits["min_length"], limits["actual_length"]
+        reason = f"The value must have at least {least} characters, not {given}"
+    return f"RECSERVE_{name.upper()}: {place}{reason}"
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

@@ -50,6 +50,7 @@ async def check_schema(settings: Settings) -> None:
     Raises:
         FailedError: It has no schema, or another version's.
     """
+    configure_logging(settings.log_level, settings.log_format)
     base = lay_foundation(settings)
     try:
         await _require_schema(base)

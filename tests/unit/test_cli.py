@@ -13,7 +13,7 @@ from app.cli import app
 from app.cli.console import load_settings
 from app.cli.walk import Call
 from app.domain.errors import InvalidInputError
-from tests.commands import Commands
+from tests.commands import Commands, spawn
 
 
 @pytest.fixture
@@ -77,18 +77,63 @@ def test_misuse_is_said_in_words(recserve: Commands, arguments: list[str], said:
     [
         ("RECSERVE_PORT", "eighty", "RECSERVE_PORT"),
         ("RECSERVE_RUNTIME", "torch", "RECSERVE_RUNTIME"),
-        ("RECSERVE_EVENT_WEIGHTS", "{", "JSON"),
-        ("RECSERVE_EVENT_WEIGHTS", '{"view_item": {"weight": 1}}', "RECSERVE_EVENT_WEIGHTS.VIEW_ITEM"),
-        ("RECSERVE_DATABASE_URL", "mysql://x", "sqlite:///FILE or postgresql://"),
+        ("RECSERVE_EVENT_WEIGHTS", "{", "RECSERVE_EVENT_WEIGHTS: The value is not JSON.\n"),
+        (
+            "RECSERVE_EVENT_WEIGHTS",
+            '{"view_item": {"weight": 1}}',
+            "RECSERVE_EVENT_WEIGHTS: view_item.half_life_days: Field required",
+        ),
+        (
+            "RECSERVE_USER_TOKEN_SECRET",
+            "short",
+            "RECSERVE_USER_TOKEN_SECRET: The value must have at least 32 ch",
+        ),
+        (
+            "RECSERVE_DATABASE_URL",
+            "mysql://x",
+            "RECSERVE_DATABASE_URL: The database is sqlite:///FILE or post",
+        ),
+        ("RECSERVE_DATABASE_URL", "postgresql://me:hunter2@h:port/x", "RECSERVE_DATABASE_URL: "),
+        ("RECSERVE_REDIS_URL", "http://me:hunter2@x", "RECSERVE_REDIS_URL: The address must be redis://"),
+        ("RECSERVE_REDIS_URL", "redis://:hunter2@127.0.0.1:notaport/0", "RECSERVE_REDIS_URL: "),
+        ("RECSERVE_REDIS_URL", "redis://127.0.0.1/zero", "RECSERVE_REDIS_URL: "),
+        ("RECSERVE_REDIS_URL", "redis://127.0.0.1/0?hunter2=1", "RECSERVE_REDIS_URL: "),
+        (
+            "RECSERVE_ARTIFACTS_URL",
+            "nope://me:hunter2@x",
+            "RECSERVE_ARTIFACTS_URL: No files can be reached with nope",
+        ),
+        (
+            "RECSERVE_ARTIFACTS_URL",
+            "s3://x/y",
+            "RECSERVE_ARTIFACTS_URL: A package is missing for s3://: Install s3fs",
+        ),
     ],
 )
 def test_bad_setting_is_named(
     recserve: Commands, monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
 ) -> None:
     monkeypatch.setenv(name, value)
-    done = recserve("keys", "list")
-    assert (done.code, done.out) == (2, "")
-    assert said in done.err
+    for command in (["keys", "list"], ["serve"], ["worker"]):
+        done = recserve(*command)
+        assert (done.code, done.out) == (2, ""), command
+        assert said in done.err
+        assert "hunter2" not in done.err
+
+
+@pytest.mark.parametrize("command", ["serve", "worker"])
+def test_scratch_folder_that_cannot_be_made_is_named(command: str) -> None:
+    # The database is down, which a start does not mind; so the folder is what is looked at next.
+    environment = {
+        "RECSERVE_SCRATCH_DIR": "/proc/nope",
+        "RECSERVE_PORT": "0",
+        "RECSERVE_DATABASE_URL": "postgresql://me@127.0.0.1:9/shop",
+    }
+    with spawn(command, environment=environment) as process:
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (2, "")
+    assert "RECSERVE_SCRATCH_DIR: The folder cannot be made: No such file or directory.\n" in err
+    assert "Traceback" not in err
 
 
 def test_settings_never_show_what_was_given(monkeypatch: pytest.MonkeyPatch) -> None:

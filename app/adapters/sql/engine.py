@@ -46,7 +46,7 @@ def async_url(url: str) -> sa.URL:
     """
     try:
         parsed = sa.make_url(url)
-    except sa.exc.ArgumentError:
+    except (sa.exc.ArgumentError, ValueError):
         raise InvalidInputError("The database address cannot be read.") from None
     backend = parsed.drivername.partition("+")[0]
     if backend == "sqlite":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import signal
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -16,6 +17,12 @@ from tests.clocks import FixedClock
 from tests.servers import PostgresServer, RedisServer
 
 TEMPLATE = "migrated"
+
+
+def pytest_configure() -> None:
+    """Let the programs under test be interrupted: what a shell starts in its background ignores SIGINT."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

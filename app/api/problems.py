@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from app.api.context import request_id_of
 from app.api.strict_json import MAX_FAULTS, pointer
+from app.api.wording import reason
 from app.domain.errors import (
     FieldError,
     InvalidInputError,
@@ -74,8 +75,8 @@ def internal_problem(*, request_id: str | None) -> ProblemResponse:
 def field_errors(error: ValidationError, at: Sequence[str | int] = ()) -> list[FieldError]:
     """Pydantic's complaints about a body, as pointers and reasons."""
     return [
-        FieldError(pointer((*at, *_plain(entry["loc"]))), _reason(entry))
-        for entry in error.errors(include_url=False, include_input=False, include_context=False)[:MAX_FAULTS]
+        FieldError(pointer((*at, *_plain(entry["loc"]))), reason(entry))
+        for entry in error.errors(include_url=False, include_input=False)[:MAX_FAULTS]
     ]
 
 
@@ -88,7 +89,7 @@ async def on_recserve_error(request: Request, error: Exception) -> Response:
 async def on_validation_error(request: Request, error: Exception) -> Response:
     """Handler of what FastAPI finds wrong with path, query and headers."""
     assert isinstance(error, RequestValidationError)  # noqa: S101  # registered for this class alone
-    found = [FieldError(_parameter(entry["loc"]), _reason(entry)) for entry in error.errors()[:MAX_FAULTS]]
+    found = [FieldError(_parameter(entry["loc"]), reason(entry)) for entry in error.errors()[:MAX_FAULTS]]
     invalid = InvalidInputError("A parameter of the request is not valid.", found)
     return problem(invalid, request_id=request_id_of(request.scope))
 
@@ -134,8 +135,3 @@ def _parameter(loc: Sequence[str | int]) -> str:
     kind, *rest = loc
     name = pointer(tuple(rest[:1])).removeprefix("/")
     return f"?{name}" if kind == "query" else f"{kind}:{name}"
-
-
-def _reason(entry: Mapping[str, Any]) -> str:
-    reason = str(entry["msg"]).removeprefix("Value error, ").removeprefix("Input ")
-    return {"extra_forbidden": "is not a known field", "missing": "is required"}.get(entry["type"], reason)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import Query
+from pydantic import Field
 
 from app.api.auth import Caller, Needs
 from app.api.bodies import Body
@@ -18,7 +19,7 @@ from app.api.schemas_recommend import (
     RecommendationAnswer,
     RecommendationsBody,
 )
-from app.api.values import Line, PathId
+from app.api.values import Line, PathId, matching
 from app.domain.recommendations import Context, Recommendation, RecommendationRequest
 from app.domain.types import Subject
 
@@ -28,12 +29,15 @@ Asker = Annotated[Caller, Needs("recommend")]
 Reader = Annotated[Caller, Needs("users:read")]
 Places = Annotated[int, Query(ge=1, le=100, description="Places.")]
 Category = Annotated[Line | None, Query(description="One of the items' categories.")]
+_DAYS = r"^[1-9][0-9]{0,2}d$"
+Days = Annotated[
+    str,
+    matching(_DAYS, "must be a number of days from 1d to 999d, such as 7d"),
+    Field(json_schema_extra={"pattern": _DAYS}),
+]
 Window = Annotated[
-    str | None,
-    Query(
-        pattern=r"^[1-9][0-9]{0,2}d$",
-        description="Look back so many days, such as `7d`; unset: everything, older counting less.",
-    ),
+    Days | None,
+    Query(description="Look back so many days, such as `7d`; unset: everything, older counting less."),
 ]
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from app.api.schemas_problem import FieldErrorAnswer
-from app.api.values import Answer, Currency, FreeObject, Id, Line, Money, Price, Schema, Timestamp
+from app.api.values import Answer, Currency, FreeObject, Id, Line, Money, Price, Schema, Timestamp, matching
 from app.domain.event_names import canonical_name
 from app.domain.types import Event, EventItem, JsonObject
 
@@ -35,10 +35,15 @@ def _not_ancient(value: datetime) -> datetime:
 
 
 EventTime = Annotated[Timestamp, AfterValidator(_not_ancient)]
+_EVENT_NAME = r"^[A-Za-z0-9]([A-Za-z0-9_ .:-]{0,62}[A-Za-z0-9_])?$"
 EventName = Annotated[
     str,
+    matching(
+        _EVENT_NAME,
+        "must be 1 to 64 letters, digits, spaces and _.:-, first a letter or digit, such as view_item",
+    ),
     Field(
-        pattern=r"^[A-Za-z0-9]([A-Za-z0-9_ .:-]{0,62}[A-Za-z0-9_])?$",
+        json_schema_extra={"pattern": _EVENT_NAME},
         description="GA4's name, Segment's, or one of your own: 1 to 64 letters, digits, spaces and `_.:-`.",
         examples=["view_item", "purchase"],
     ),

@@ -32,7 +32,12 @@ SLASH_IN_PATH = "\ufdd0"
 
 _MONEY_STEP = Decimal("0.0001")
 _BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_UNFIT_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
+_UNFIT_CATEGORIES = {
+    "Cc": "control characters",
+    "Cs": "half of a surrogate pair",
+    "Zl": "line-separator characters (U+2028)",
+    "Zp": "paragraph-separator characters (U+2029)",
+}
 _RFC3339 = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt ]([01]\d|2[0-3]):([0-5]\d):([0-5]\d|60)(?:\.(\d{1,12}))?"
     r"(?:[Zz]|([+-])([01]\d|2[0-3]):([0-5]\d))",
@@ -56,13 +61,36 @@ def check_line(value: str) -> str:
     """Refuse text that is not one printable line in NFC."""
     if value.isascii() and value.isprintable():
         return value
-    if any(unicodedata.category(c) in _UNFIT_CATEGORIES or c in _BIDI_CONTROLS for c in value):
-        raise ValueError("must not hold control characters")
+    unfit = next(filter(None, map(_unfit, value)), None)
+    if unfit is not None:
+        raise ValueError(f"must not hold {unfit}")
     if SLASH_IN_PATH in value:
         raise ValueError("must not hold noncharacters")
     if not unicodedata.is_normalized("NFC", value):
         raise ValueError("must be in Unicode normal form C (NFC)")
     return value
+
+
+def _unfit(character: str) -> str | None:
+    # what a character is called, if no line may hold it
+    if character in _BIDI_CONTROLS:
+        return "invisible characters that turn the direction of text (such as U+202E)"
+    return _UNFIT_CATEGORIES.get(unicodedata.category(character))
+
+
+def matching(pattern: str, words: str) -> AfterValidator:
+    """A check that the whole text matches; where it does not, the words say what is expected.
+
+    Pydantic's own `pattern` would show the expression to the caller.
+    """
+    compiled = re.compile(pattern, re.ASCII)
+
+    def check(value: str) -> str:
+        if compiled.fullmatch(value) is None:
+            raise ValueError(words)
+        return value
+
+    return AfterValidator(check)
 
 
 def check_id(value: str) -> str:
@@ -223,7 +251,12 @@ Price = Annotated[
 ]
 """Money that is not negative."""
 
-Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", examples=["EUR"])]
+_CURRENCY = r"^[A-Z]{3}$"
+Currency = Annotated[
+    str,
+    matching(_CURRENCY, "must be three letters of ISO 4217, such as GBP"),
+    Field(examples=["EUR"], json_schema_extra={"pattern": _CURRENCY}),
+]
 """An ISO 4217 code."""
 
 FreeObject = Annotated[JsonObject, AfterValidator(_free_object)]

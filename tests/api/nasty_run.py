@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from app.api.wording import UNSAID
 from tests.api.nasty import (
     ALWAYS,
     BODIES,
@@ -29,6 +30,13 @@ _COMPARED = ("/v1/items", "/v1/users", "/v1/events", "/v1/admin/jobs")
 _RANDOM = re.compile(
     r'"(request_id|instance|job_id|key_id|key|receipt_id|user_digest|next_cursor)": ?"[^"]*"'
 )
+
+WORDS_OF_LIBRARIES = re.compile(
+    r"valid (dictionary|string|list|integer|number|boolean)|instance of|Pattern|pattern|after validation"
+    r"|Input should|Value error|unable to parse|Body\b|Traceback"
+    rf'|"reason": ?"{UNSAID}"'
+)
+"""What only a pydantic, Python or FastAPI would say, or nobody in particular."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +111,7 @@ def send(world: World, case: Case) -> Outcome:
     headers = {} if case.media_type is None else {"Content-Type": case.media_type}
     answer = world.call(case.method, case.url, kind="adm", headers=headers, content=case.content)
     assert answer.status_code < 500, f"{case.name}: {answer.status_code} {answer.text[:300]}"
+    assert not WORDS_OF_LIBRARIES.search(answer.text), f"{case.name}: {answer.text[:300]}"
     if answer.status_code >= 400:
         _check_problem(case, answer)
         after = world.run(_stored, world) if before is not None else None

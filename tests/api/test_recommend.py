@@ -242,3 +242,11 @@ def test_erased_user_gets_the_cold_start_list_at_once(shop: World) -> None:
     assert ids(ask(shop, user_id="u1")) != cold
     assert shop.call("DELETE", "/v1/users/u1").status_code == 200
     assert ids(ask(shop, user_id="u1")) == cold
+
+
+@pytest.mark.parametrize("window", ["7", "0d", "week", "-1d", "1000d", "7d%0A"])
+def test_window_at_fault_is_said_in_words(world, window):
+    answer = world.call("GET", f"/v1/popular?window={window}")
+    assert answer.json()["errors"] == [
+        {"pointer": "?window", "reason": "must be a number of days from 1d to 999d, such as 7d"}
+    ]

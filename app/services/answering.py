@@ -22,6 +22,7 @@ from app.pipeline.filters import Clause
 from app.pipeline.history import NO_PAST, Past
 from app.pipeline.run import Listed, Question, everything, listed, restrictions
 from app.pipeline.scenarios import CONTENT, Scenario
+from app.pipeline.silence import why_silent
 from app.services.popularity import Counted
 from app.telemetry import Metrics, failure
 
@@ -93,7 +94,7 @@ class Bench:
             model_version=plan.scorer.version if plan.scorer is not None else None,
             served_by=_served_by(own, degraded),
             degraded=degraded is not None,
-            reason=degraded or _plain_reason(plan, material, own),
+            reason=degraded or (None if own else why_silent(question)),
             items=answer_items,
             filled=made.filled,
         )
@@ -201,14 +202,3 @@ def _served_by(own: int, degraded: str | None) -> ServedBy:
     if not own:
         return ServedBy.FALLBACK
     return ServedBy.MODEL if degraded is None else ServedBy.STALE
-
-
-def _plain_reason(plan: Plan, material: Material, own: int) -> str | None:
-    """Why a list that is not degraded came from the fallback chain all the same."""
-    if own:
-        return None
-    if not material.catalogue.eligible.any():
-        return "no-items"
-    if not plan.scenario.asks_model:
-        return "no-counts"
-    return "no-model" if plan.scorer is None else "cold-start"

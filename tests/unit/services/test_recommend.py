@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from app.domain.recommendations import Context, ExcludeSeen, Recommendation, Rec
 from app.domain.types import Item, ItemEvents, Subject
 from tests.clocks import FixedClock
 from tests.events import event
-from tests.unit.services.shop import Shop, open_shop, table_scorer
+from tests.unit.services.shop import IDS, Shop, open_shop, table_scorer
 
 U1 = Subject(user_id="u1")
 
@@ -74,6 +75,37 @@ async def test_recommend_gives_a_cold_person_the_fallback(tmp_path: Path, subjec
         assert len(answer.items) == answer.filled == 3
         assert (answer.served_by, answer.reason) == (ServedBy.FALLBACK, "cold-start")
         assert not answer.degraded
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"filter": {"field": "categories", "op": "any_of", "value": ["mugs"]}}, "no-items"),
+        ({"category": "mugs"}, "no-items"),
+        ({"scenario": "latest", "category": "mugs"}, "no-items"),
+        ({"scenario": "popular", "category": "mugs"}, "no-items"),
+        ({"exclude_item_ids": ("b", "c")}, "no-candidates"),
+        ({"subject": Subject(user_id="new")}, "unknown-to-model"),
+        ({"subject": Subject(user_id="nobody")}, "cold-start"),
+        ({"scenario": "product", "context": Context(item_id="?"), "subject": Subject()}, "unknown-item"),
+        ({"scenario": "product", "context": Context(item_id="f"), "subject": Subject()}, "unknown-to-model"),
+        ({"scenario": "product", "context": Context(item_id="e"), "subject": Subject()}, "no-candidates"),
+        ({"scenario": "basket", "context": Context(basket=("f",))}, "unknown-to-model"),
+        ({"scenario": "basket", "subject": Subject()}, "cold-start"),
+        ({"scenario": "trending"}, "no-counts"),
+        ({"scenario": "latest", "window_days": 7}, "nothing-new"),
+    ],
+)
+async def test_recommend_says_why_no_place_came_from_the_own_source(
+    tmp_path: Path, fields: dict[str, Any], reason: str
+) -> None:
+    long_ago = datetime(2020, 1, 1, tzinfo=UTC)
+    stocked = [Item(item_id=one, published_at=long_ago) for one in (*IDS, "f")]
+    async with open_shop(tmp_path, scorer=table_scorer(), stocked=stocked) as shop:
+        await viewed(shop, "a")
+        await viewed(shop, "f", user_id="new")
+        answer = await shop.recommend.recommend(ask(**fields))
+        assert (answer.served_by, answer.reason, answer.degraded) == (ServedBy.FALLBACK, reason, False)
 
 
 async def test_recommend_says_that_no_model_is_live(tmp_path: Path) -> None:

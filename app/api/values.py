@@ -19,6 +19,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from app.domain.currencies import CURRENCIES
 from app.domain.types import JsonObject
 
 MAX_ID_BYTES = 128
@@ -151,6 +152,12 @@ def _not_negative(value: Decimal) -> Decimal:
     return value
 
 
+def _currency(value: str) -> str:
+    if value not in CURRENCIES:
+        raise ValueError("must be a currency's three letters in ISO 4217, such as GBP")
+    return value
+
+
 def _web_address(value: str) -> str:
     if not re.match(r"(https?://[^/]|/(?!/))", value):
         raise ValueError("must begin with http://, https:// or a single /")
@@ -251,11 +258,10 @@ Price = Annotated[
 ]
 """Money that is not negative."""
 
-_CURRENCY = r"^[A-Z]{3}$"
 Currency = Annotated[
     str,
-    matching(_CURRENCY, "must be three letters of ISO 4217, such as GBP"),
-    Field(examples=["EUR"], json_schema_extra={"pattern": _CURRENCY}),
+    AfterValidator(_currency),
+    Field(examples=["EUR"], json_schema_extra={"pattern": r"^[A-Z]{3}$"}),
 ]
 """An ISO 4217 code."""
 

@@ -23,6 +23,7 @@ from app.datasets.fields import (
 )
 from app.datasets.readers import Row
 from app.datasets.tally import Tally
+from app.domain.currencies import CURRENCIES
 from app.domain.event_names import canonical_name
 from app.domain.types import Event, EventItem, Item, User
 
@@ -182,8 +183,8 @@ def _currency(cell: object) -> str | None:
     value = text(cell, "currency")
     if value is None:
         return None
-    if len(value) != 3 or not (value.isascii() and value.isalpha()):
-        raise CellError("currency is not three letters of ISO 4217")
+    if value.upper() not in CURRENCIES:
+        raise CellError("currency is not a currency's three letters in ISO 4217")
     return value.upper()
 
 

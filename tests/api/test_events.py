@@ -109,6 +109,7 @@ def test_bad_event_never_fails_its_neighbours(world):
         ({"value": 1e12}, "/value"),
         ({"value": True}, "/value"),
         ({"currency": "eur"}, "/currency"),
+        ({"currency": "XYZ"}, "/currency"),
         ({"recommendation_id": ""}, "/recommendation_id"),
         ({"context": []}, "/context"),
         ({"context": {str(n): n for n in range(65)}}, "/context"),

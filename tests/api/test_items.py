@@ -132,6 +132,7 @@ def test_item_that_was_read_is_put_back_without_its_read_only_members(world, met
         ({"price": "9.50"}, "/price"),
         ({"price": 1e11}, "/price"),
         ({"currency": "euro"}, "/currency"),
+        ({"currency": "XYZ"}, "/currency"),
         ({"image_url": "javascript:alert(1)"}, "/image_url"),
         ({"url": "data:text/html,x"}, "/url"),
         ({"in_stock": "yes"}, "/in_stock"),

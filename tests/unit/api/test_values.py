@@ -6,6 +6,7 @@ import jiter
 import pytest
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from app.domain.currencies import ACTIVE, CURRENCIES, WITHDRAWN
 from app.api.values import Currency, FreeObject, Id, Money, Price, Timestamp, WebAddress
 
 IDS = TypeAdapter(Id, config=ConfigDict(strict=True))
@@ -149,8 +150,18 @@ def test_price_is_not_negative():
         TypeAdapter(Price).validate_python(-0.01)
 
 
-@pytest.mark.parametrize("value", ["eur", "EURO", "EU", "EUR\n", "€UR", "ÉUR"])
-def test_currency_is_three_capital_letters(value):
+@pytest.mark.parametrize("value", ["EUR", "GBP", "USD", "JPY", "XCG", "VED", "BGN"])
+def test_currency_takes_the_codes_of_iso_4217(value):
+    assert TypeAdapter(Currency).validate_python(value) == value
+
+
+def test_currencies_are_three_capital_letters_each():
+    assert [code for code in CURRENCIES if not (len(code) == 3 and code.isascii() and code.isupper())] == []
+    assert (len(ACTIVE), ACTIVE & WITHDRAWN) == (178, frozenset())
+
+
+@pytest.mark.parametrize("value", ["XYZ", "AAA", "DEM", "eur", "EURO", "EU", "EUR\n", "€UR", "ÉUR", ""])
+def test_currency_refuses_other_letters(value):
     with pytest.raises(ValidationError):
         TypeAdapter(Currency).validate_python(value)
 

@@ -76,7 +76,7 @@ def reason_of(adapter, given):
         (float, "x", "must be a number"),
         (bool, "x", "must be true or false"),
         (Annotated[float, Field(allow_inf_nan=False)], "inf", "must be a finite number"),
-        (Currency, "pounds", "must be three letters of ISO 4217, such as GBP"),
+        (Currency, "pounds", "must be a currency's three letters in ISO 4217, such as GBP"),
         (Id, "a\u2028b", "must not hold line-separator characters (U+2028)"),
         (Id, "a\u2029b", "must not hold paragraph-separator characters (U+2029)"),
         (

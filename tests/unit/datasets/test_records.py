@@ -161,6 +161,14 @@ def test_items_one_row() -> None:
     ]
 
 
+def test_items_of_no_currency_that_exists_are_rejected() -> None:
+    mapping = field_map("items", columns=("item_id", "currency"), maps=[])
+    tally = Tally()
+    rows = [Row(2 + n, {"item_id": f"i{n}", "currency": code}) for n, code in enumerate(["gbp", "XYZ", "ß"])]
+    assert [record.value.currency for record in items(iter(rows), mapping, tally)] == ["GBP"]
+    assert tally.rejected["currency is not a currency's three letters in ISO 4217"].lines == [3, 4]
+
+
 def test_users_one_row() -> None:
     mapping = field_map("users", columns=("user_id", "country", "attributes"), maps=[])
     row: dict[str, object] = {"user_id": "u1", "country": "France", "attributes": '{"tier": 2}'}

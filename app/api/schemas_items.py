@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from app.api.schemas_problem import FieldErrorAnswer
 from app.api.values import (
@@ -21,7 +21,14 @@ from app.api.values import (
 )
 from app.domain.types import Item, JsonObject
 
-Title = Annotated[str, Field(min_length=1, max_length=1024)]
+
+def _not_blank(value: str) -> str:
+    if not value.strip():
+        raise ValueError("must not be blank")
+    return value
+
+
+Title = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(_not_blank)]
 Description = Annotated[str, Field(max_length=20_000)]
 Categories = Annotated[list[Line], Field(max_length=64)]
 

@@ -121,6 +121,8 @@ def test_item_that_was_read_is_put_back_without_its_read_only_members(world, met
     ("fields", "pointer"),
     [
         ({"title": ""}, "/title"),
+        ({"title": "  "}, "/title"),
+        ({"title": "\t\u00a0\u3000\n"}, "/title"),
         ({"title": 7}, "/title"),
         ({"title": "x" * 1025}, "/title"),
         ({"description": "x" * 20_001}, "/description"),
@@ -151,6 +153,14 @@ def test_field_at_fault_is_pointed_at(world, fields, pointer):
     assert answer.status_code == 422
     assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
     assert get(world).status_code == 404
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_blank_title_is_refused_in_words(world, method):
+    put(world, title="A mug")
+    answer = world.call(method, "/v1/items/i1", json={"title": " "})
+    assert answer.json()["errors"] == [{"pointer": "/title", "reason": "must not be blank"}]
+    assert get(world).json()["title"] == "A mug"
 
 
 def test_every_field_at_fault_is_named(world):

@@ -6,8 +6,8 @@ import jiter
 import pytest
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from app.domain.currencies import ACTIVE, CURRENCIES, WITHDRAWN
 from app.api.values import Currency, FreeObject, Id, Money, Price, Timestamp, WebAddress
+from app.domain.currencies import ACTIVE, CURRENCIES, WITHDRAWN
 
 IDS = TypeAdapter(Id, config=ConfigDict(strict=True))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Callable
@@ -16,7 +17,13 @@ from app.api.context import REQUEST_ID_HEADER, begin_request, request_id_of
 from app.api.drain import Drain
 from app.api.problems import internal_problem, problem
 from app.api.values import SLASH_IN_PATH
-from app.domain.errors import RecserveError, TooLargeError, UnreadableInputError, UnsupportedMediaError
+from app.domain.errors import (
+    RecserveError,
+    TooLargeError,
+    UnavailableError,
+    UnreadableInputError,
+    UnsupportedMediaError,
+)
 from app.telemetry import Metrics, failure
 
 _log = structlog.get_logger(__name__)
@@ -56,6 +63,12 @@ class Observe:
             try:
                 with self._metrics.in_flight.track_inprogress():
                     await self._app(scope, receive, sender)
+            except asyncio.CancelledError:
+                if status or not self._drain.started:
+                    raise
+                _log.warning("http.request.cut", route=_route_of(scope))
+                stopping = UnavailableError("The service is stopping.")
+                await problem(stopping, request_id=request_id)(scope, receive, sender)
             except Exception as error:  # noqa: BLE001  # the last line of defence: logged, counted, answered as 500
                 self._metrics.crashes.labels(_route_of(scope)).inc()
                 _log.error("http.request.crashed", route=_route_of(scope), **failure(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import signal
 import socket
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 GRACE_S = 5
+HURRY_S = 1.0
 _log = structlog.get_logger(__name__)
 
 
@@ -31,7 +33,8 @@ class DrainingServer(uvicorn.Server):
     Left to itself uvicorn refuses connections at once and resets the idle ones, which loses requests of
     every load balancer that has not looked at readiness yet. Here the first SIGTERM only throws the switch:
     readiness says no, answers carry `Connection: close`, everything is served; `drain_s` later the server
-    stops. A second signal stops at once. SIGINT, a person at a terminal, stops without the wait.
+    stops. A second signal stops at once and cuts what has not been answered. SIGINT, a person at a
+    terminal, stops without the wait.
     """
 
     def __init__(self, config: uvicorn.Config, *, drain: Drain, drain_s: float) -> None:
@@ -52,6 +55,19 @@ class DrainingServer(uvicorn.Server):
         if self._stop_at is not None and monotonic() >= self._stop_at:
             self.should_exit = True
         return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening, let requests end, stop the application; in a hurry the requests are cut."""
+        await super().shutdown(sockets)
+        if not self.force_exit:
+            return
+        # Uvicorn leaves the application as it stands then; but a child of it is to be ended, a row written.
+        for task in self.server_state.tasks:
+            task.cancel()
+        try:
+            await asyncio.wait_for(self.lifespan.shutdown(), HURRY_S)
+        except TimeoutError:
+            _log.warning("server.stop.incomplete", waited_s=HURRY_S)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -18,14 +18,19 @@ from app.telemetry import Metrics, configure_logging
 def main(drain_s: float) -> None:
     """Listen on a free port, print it, serve."""
     configure_logging("WARNING")
-    drain, held = Drain(), asyncio.Event()
+    drain, held, holding = Drain(), asyncio.Event(), 0
 
     async def ready(_: Request) -> PlainTextResponse:
         return PlainTextResponse("no" if drain.started else "yes", status_code=503 if drain.started else 200)
 
     async def hold(_: Request) -> PlainTextResponse:
+        nonlocal holding
+        holding += 1
         await held.wait()
         return PlainTextResponse("held to the end")
+
+    async def count(_: Request) -> PlainTextResponse:
+        return PlainTextResponse(str(holding))
 
     async def slow(_: Request) -> StreamingResponse:
         async def parts() -> AsyncIterator[str]:
@@ -39,7 +44,7 @@ def main(drain_s: float) -> None:
         held.set()
         return PlainTextResponse("released")
 
-    handlers = {"/readyz": ready, "/hold": hold, "/slow": slow, "/release": release}
+    handlers = {"/readyz": ready, "/hold": hold, "/held": count, "/slow": slow, "/release": release}
     app = Starlette(routes=[Route(path, handler) for path, handler in handlers.items()])
     app.add_middleware(Observe, metrics=Metrics(), drain=drain)
     listener = listen("127.0.0.1", 0)

@@ -36,6 +36,10 @@ async def ready(client: httpx.AsyncClient) -> int | None:
         return None
 
 
+async def is_held(client: httpx.AsyncClient) -> bool:
+    return (await client.get("/held")).text == "1"
+
+
 async def up(client: httpx.AsyncClient) -> bool:
     return await ready(client) == 200
 
@@ -81,8 +85,19 @@ async def test_second_signal_stops_at_once():
                 return await ready(client) == 503
 
             await until(says_no)
+            held = asyncio.create_task(client.get("/hold", timeout=20))
+            # On another connection: this one is busy.
+            async with httpx.AsyncClient(base_url=address) as newcomer:
+                await until(lambda: is_held(newcomer))
+            before = monotonic()
             child.send_signal(signal.SIGTERM)
             assert await asyncio.to_thread(child.wait, 10) == 0
+            assert monotonic() - before < 2.0
+            assert (await held).status_code == 503
+            said = child.stderr.read()
+            assert "http.request.cut" in said
+            assert "Traceback" not in said
+            assert "CancelledError" not in said
 
 
 async def test_sigint_stops_without_a_drain():

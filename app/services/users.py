@@ -57,12 +57,16 @@ class Users:
         return await self._users.put(user)
 
     async def events(self, user_id: str, *, limit: int, cursor: str | None = None) -> Page[StoredEvent]:
-        """Newest first, the merged guests' among them; empty for a user nobody has seen.
+        """Newest first, the merged guests' among them; empty for a user who has done nothing yet.
 
         Raises:
             InvalidInputError: The cursor is not one of this list's.
+            NotFoundError: Nobody has ever named such a user.
         """
-        return await self._events.page(user_id, limit=limit, cursor=cursor)
+        page = await self._events.page(user_id, limit=limit, cursor=cursor)
+        if not page.rows:
+            await self._users.get(user_id)
+        return page
 
     async def merge(self, user_id: str, anonymous_id: str) -> bool:
         """A guest becomes the customer; False where it was so already.

@@ -142,5 +142,14 @@ async def test_events_are_paged_newest_first(users: Users, stores: Stores) -> No
     rest = await users.events("u1", limit=1, cursor=page.next_cursor)
 
     assert [row.event.event_id for row in (*page.rows, *rest.rows)] == ["e2", "e1"]
-    assert (await users.events("nobody", limit=1)).rows == ()
     assert (await users.get("u1")).cold
+
+
+async def test_events_of_a_user_who_did_nothing_are_none(users: Users) -> None:
+    await users.put(User("u1"))
+    assert (await users.events("u1", limit=1)).rows == ()
+
+
+async def test_events_of_a_user_nobody_has_named_are_not_found(users: Users) -> None:
+    with pytest.raises(NotFoundError):
+        await users.events("nobody", limit=1)

@@ -72,6 +72,7 @@ class CatalogueSnapshot:
         revision: Of the newest row in it.
         items: By position.
         eligible: bool (items,): neither deleted, nor hidden, nor out of stock.
+        described: bool (items,): written by somebody and not deleted; not made by an event alone.
         fresh_at: float64 (items,): published, else created, in seconds since 1970; NaN where unknown.
         rank: int64 (items,): the item's place by id, which breaks every tie. Positions differ between
             processes (they follow the order of loading), ranks do not.
@@ -80,6 +81,7 @@ class CatalogueSnapshot:
     revision: int
     items: tuple[Item, ...]
     eligible: BoolArray
+    described: BoolArray
     fresh_at: FloatArray
     rank: IntArray
     _positions: Positions
@@ -108,6 +110,14 @@ class CatalogueSnapshot:
         """int64 (ids,): a position for each id, -1 where it is unknown."""
         size = len(self.items)
         return np.array([self._positions.find(item_id, size) for item_id in item_ids], dtype=np.int64)
+
+    @property
+    def in_range(self) -> BoolArray:
+        """Bool (items,): what may be shown for no other reason than that the shop has it.
+
+        The described items; all of them in a shop that describes none.
+        """
+        return self.described if self.described.any() else np.ones(len(self.items), dtype=np.bool_)
 
     def column(self, name: str) -> Column:
         """A field of all items, built when it is first asked for and kept.
@@ -145,6 +155,7 @@ class CatalogueSnapshot:
             revision=revision,
             items=tuple(items),
             eligible=put(self.eligible, changed, [_is_eligible(row) for row in changed.values()]),
+            described=put(self.described, changed, [_is_described(row) for row in changed.values()]),
             fresh_at=put(self.fresh_at, changed, [_fresh_at(row) for row in changed.values()]),
             rank=rank,
             _positions=positions,
@@ -183,6 +194,7 @@ def empty_catalogue() -> CatalogueSnapshot:
         revision=0,
         items=(),
         eligible=np.zeros(0, dtype=np.bool_),
+        described=np.zeros(0, dtype=np.bool_),
         fresh_at=np.zeros(0, dtype=np.float64),
         rank=np.zeros(0, dtype=np.int64),
         _positions=Positions(),
@@ -201,6 +213,10 @@ def put(values: NDArray[Scalar], changed: Mapping[int, object], new: Sequence[ob
 
 def _is_eligible(item: Item) -> bool:
     return item.in_stock and not item.hidden and not item.deleted
+
+
+def _is_described(item: Item) -> bool:
+    return not item.cold and not item.deleted
 
 
 def _fresh_at(item: Item) -> float:

@@ -178,15 +178,24 @@ def _scores(source: str, question: Question) -> FloatArray | None:
     if source in scenarios.MODEL_SOURCES:
         return _model_scores(source, question) if question.model is not None else None
     catalogue, window = question.catalogue, question.request.window_days
-    if source == scenarios.LATEST:
-        since = None if window is None else _window_start(question, window)
-        return candidates.latest(catalogue, since=since)
+    if source in {scenarios.LATEST, scenarios.CATALOGUE}:
+        scores = _unasked_scores(source, question)
+        # The caller's own list is ranked whole; else an item that an event made is none of the shop's news.
+        whole = question.request.only_item_ids is not None
+        return scores if whole else np.where(catalogue.in_range, scores, -np.inf)
     if source == scenarios.CONTENT:
         place = _anchor(question)
         return None if place is None else candidates.content(place, catalogue)
+    return question.popularity.scores(source, catalogue, window)
+
+
+def _unasked_scores(source: str, question: Question) -> FloatArray:
+    """float64 (items,) of a source that needs nobody's deeds."""
+    catalogue, window = question.catalogue, question.request.window_days
     if source == scenarios.CATALOGUE:
         return -catalogue.rank.astype(np.float64)
-    return question.popularity.scores(source, catalogue, window)
+    since = None if window is None else _window_start(question, window)
+    return candidates.latest(catalogue, since=since)
 
 
 def _model_scores(source: str, question: Question) -> FloatArray | None:

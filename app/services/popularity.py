@@ -162,7 +162,7 @@ class Popularity:
         scores = view.scores("popular", snapshot, None)
         fresh = np.where(np.isnan(snapshot.fresh_at), 0.0, snapshot.fresh_at)
         best = blend.top(scores, snapshot.eligible, LAST_RESORT_ITEMS, snapshot.rank)
-        rest = snapshot.eligible.copy()
+        rest = snapshot.eligible & snapshot.in_range
         rest[best] = False
         newest = blend.top(fresh, rest, LAST_RESORT_ITEMS - len(best), snapshot.rank)
         self._last_resort.save([snapshot.items[place] for place in (*best, *newest)])

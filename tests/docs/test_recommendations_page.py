@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.domain.recommendations import ExcludeSeen, ServedBy
-from app.pipeline import explain, scenarios
+from app.pipeline import explain, scenarios, silence
 from app.pipeline.columns import ITEM_FIELDS
 from app.pipeline.filters import OPS
 from app.services.reading import DATABASE_UNAVAILABLE
@@ -29,6 +29,7 @@ NAMES = {
     BUSY,
     DEADLINE,
     "model-failed",
+    *(value for name, value in vars(silence).items() if name.isupper()),
 }
 
 

@@ -74,7 +74,7 @@ def test_snapshot_refuses_a_field_that_items_do_not_have() -> None:
 IDS = st.sampled_from(["a", "b", "c", "d", "e", "f"])
 ROWS = st.builds(
     lambda item_id, price, hidden, category: item(
-        item_id, price=None if price is None else str(price), hidden=hidden, categories=category
+        item_id, price=None if price is None else str(price), hidden=hidden, cold=hidden, categories=category
     ),
     IDS,
     st.none() | st.integers(0, 5),
@@ -97,6 +97,7 @@ def test_snapshot_followed_step_by_step_equals_one_built_at_once(steps: list[lis
         place = followed.position(item_id)
         assert followed.items[place] == row
         assert followed.eligible[place] == (not row.hidden)
+        assert followed.described[place] == (not row.cold)
         price = followed.column("price").numbers[place]
         assert np.isnan(price) if row.price is None else price == float(row.price)
         assert followed.column("categories").holds("x")[place] == ("x" in row.categories)

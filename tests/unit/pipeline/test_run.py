@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -246,3 +247,26 @@ def test_list_is_never_short_and_never_holds_what_it_must_not(
     assert set(got) <= allowed
     assert made.filled == len(got) - sum(source in ("transitions", scenario) for source in made.sources)
     assert ids(snapshot, listed(replace(asked))) == got
+
+
+def test_items_made_by_an_event_are_no_news_beside_described_ones() -> None:
+    snapshot = catalogue(
+        item("made", cold=True, created_at=NOW),
+        item("counted", cold=True, created_at=NOW),
+        item("old", created_at=NOW - timedelta(days=9)),
+    )
+    counts = [("counted", "purchase", "2026-11-24", 1)]
+    assert answer(snapshot, scenario="latest", n=9) == ["old"]
+    assert answer(snapshot, scenario="popular", counts=counts, n=9) == ["counted", "old"]
+    assert answer(snapshot, n=9) == ["old"]
+    assert set(answer(snapshot, scenario="rank", only_item_ids=("made", "old"), n=2)) == {"made", "old"}
+
+
+def test_items_made_by_events_fill_every_list_of_a_shop_that_describes_none() -> None:
+    snapshot = catalogue(
+        item("a", cold=True, created_at=NOW - timedelta(days=9)),
+        item("b", cold=True, created_at=NOW),
+        item("gone", deleted=True),
+    )
+    assert answer(snapshot, scenario="latest", n=9) == ["b", "a"]
+    assert answer(snapshot, n=9) == ["b", "a"]

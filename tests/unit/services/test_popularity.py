@@ -45,7 +45,8 @@ async def test_popularity_of_a_shop_whose_sales_are_long_ago_is_not_empty(tmp_pa
 async def test_last_resort_holds_popular_items_that_may_be_shown_first(tmp_path: Path) -> None:
     stocked = ["a", "b", Item(item_id="hidden", hidden=True)]
     async with open_shop(tmp_path, stocked=stocked) as shop:
-        await shop.happened(event("1", "b"), event("2", "hidden"))
+        await shop.happened(event("1", "b"), event("2", "hidden"), event("3", "made", name="view_item_list"))
+        await shop.live.refresh()
         await shop.popularity.refresh()
         await shop.popularity.save_last_resort()
     saved = LastResortFile(tmp_path / "last_resort.json").load()

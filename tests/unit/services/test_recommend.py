@@ -92,7 +92,7 @@ async def test_recommend_gives_a_cold_person_the_fallback(tmp_path: Path, subjec
         ({"scenario": "product", "context": Context(item_id="e"), "subject": Subject()}, "no-candidates"),
         ({"scenario": "basket", "context": Context(basket=("f",))}, "unknown-to-model"),
         ({"scenario": "basket", "subject": Subject()}, "cold-start"),
-        ({"scenario": "trending"}, "no-counts"),
+        ({"scenario": "trending", "filter": {"field": "item_id", "op": "eq", "value": "e"}}, "no-counts"),
         ({"scenario": "latest", "window_days": 7}, "nothing-new"),
     ],
 )

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from types import FrameType
 
 import typer
 
 from app.cli import demo, exporting, importing, keys, models, running, schema, training
-from app.cli.console import FAILED, MISUSED, STOPPED, FailedError, say
+from app.cli.console import FAILED, MISUSED, STOPPED, TERMINATED, FailedError, say
 from app.domain.errors import InvalidInputError, RecserveError
 
 app = typer.Typer(
@@ -27,7 +31,8 @@ app = typer.Typer(
       recserve keys create --kind sec
       recserve serve
 
-    Every command reads the settings RECSERVE_* (docs/settings.md). Exit codes: 0 done, 1 failed, 2 misused.
+    Every command reads the settings RECSERVE_* (docs/settings.md). Exit codes: 0 done, 1 failed, 2 misused,
+    130 stopped with Ctrl-C, 143 with SIGTERM.
     """,
     no_args_is_help=True,
     add_completion=False,
@@ -49,8 +54,38 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command; a user's mistake is said in a line, never as a traceback.
 
     Returns:
-        0 done, 1 failed, 2 misused, 130 stopped by the user.
+        0 done, 1 failed, 2 misused, 130 stopped by the user, 143 by SIGTERM.
     """
+    with _terminable() as heard:
+        code = _run(arguments)
+    return TERMINATED if heard and code == STOPPED else code
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[list[int]]:
+    """Let SIGTERM do what Ctrl-C does, so that a job is ended and its child gone; what was heard is kept."""
+    heard: list[int] = []
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        heard.append(number)
+        # Whoever takes Ctrl-C at the moment: asyncio's cancellation, or Python's exception. In the background
+        # of a shell it may be ignored, which SIGTERM never is.
+        taker = signal.getsignal(signal.SIGINT)
+        if not callable(taker):
+            raise KeyboardInterrupt
+        taker(signal.SIGINT, frame)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield heard
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield heard
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _run(arguments: Sequence[str]) -> int:
     try:
         app(list(arguments), prog_name="recserve")
     except SystemExit as end:

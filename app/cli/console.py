@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-OK, FAILED, MISUSED, STOPPED = 0, 1, 2, 130
+OK, FAILED, MISUSED, STOPPED, TERMINATED = 0, 1, 2, 130, 143
 
 
 class FailedError(Exception):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import tomllib
 from contextlib import aclosing
 from importlib.util import find_spec
@@ -177,6 +178,8 @@ def job_run(job_id: Annotated[str, typer.Argument(help="A job that was claimed f
     """Run a claimed retraining job to its end; started by the job supervisor."""
     from app.bootstrap import run_job as run_claimed
 
+    # Ended by its supervisor alone; an interrupt would wait for the end of the training's thread.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     settings = load_settings()
     configure_logging(settings.log_level, settings.log_format)
     job = run(run_claimed(settings, job_id))

@@ -61,6 +61,7 @@ def test_no_command_lists_them_all(recserve: Commands) -> None:
         (["train", "--model", "oracle"], "oracle"),
         (["train", "--model", "ease", "--config", "configs/multvae.toml"], "cannot be trained"),
         (["evaluate", "--models", "oracle"], "oracle"),
+        (["evaluate", "--models", "oracle", "--json"], "oracle"),
         (["evaluate", "--data", "none.parquet"], "There is no file none.parquet"),
         (["demo", "--data", "none.parquet"], "There is no file none.parquet"),
     ],

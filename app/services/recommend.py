@@ -319,11 +319,12 @@ class Recommend:
 def _scenario(request: RecommendationRequest, *, at: str) -> Scenario:
     """The pipeline the request names. Raises `InvalidInputError`."""
     scenario = SCENARIOS.get(request.scenario)
-    if scenario is None or scenario.name == "rank":
+    if scenario is None:
         reason = "is not one of " + ", ".join(name for name in SCENARIOS if name != "rank")
-        if scenario is not None:
-            reason = "needs the items to rank: use POST /v1/rank"
         raise InvalidInputError("The scenario is unknown.", [FieldError(f"{at}/scenario", reason)])
+    if scenario.name == "rank":
+        fault = FieldError(f"{at}/scenario", "needs the items to rank: use POST /v1/rank")
+        raise InvalidInputError("The scenario rank has a call of its own.", [fault])
     if scenario.name == "product" and request.context.item_id is None:
         fault = FieldError(f"{at}/context/item_id", "is required by the scenario product")
         raise InvalidInputError("The scenario needs an item.", [fault])

@@ -127,21 +127,22 @@ async def test_recommend_from_an_empty_database_is_an_empty_list(tmp_path: Path,
 
 
 @pytest.mark.parametrize(
-    ("request_", "pointer"),
+    ("request_", "pointer", "detail"),
     [
-        (ask(scenario="mystery"), "/scenario"),
-        (ask(scenario="rank"), "/scenario"),
-        (ask(scenario="product"), "/context/item_id"),
-        (ask(filter={"all": [{}]}), "/filter/all/0/field"),
+        (ask(scenario="mystery"), "/scenario", "The scenario is unknown."),
+        (ask(scenario="rank"), "/scenario", "The scenario rank has a call of its own."),
+        (ask(scenario="product"), "/context/item_id", "The scenario needs an item."),
+        (ask(filter={"all": [{}]}), "/filter/all/0/field", "The filter cannot be read."),
     ],
 )
 async def test_recommend_refuses_what_cannot_be_asked(
-    tmp_path: Path, request_: RecommendationRequest, pointer: str
+    tmp_path: Path, request_: RecommendationRequest, pointer: str, detail: str
 ) -> None:
     async with open_shop(tmp_path) as shop:
         with pytest.raises(InvalidInputError) as refusal:
             await shop.recommend.recommend(request_)
         assert [error.pointer for error in refusal.value.errors] == [pointer]
+        assert str(refusal.value) == detail
 
 
 async def test_recommend_changes_with_the_next_event(tmp_path: Path) -> None:

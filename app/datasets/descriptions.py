@@ -10,6 +10,8 @@ from dataclasses import dataclass
 _APOSTROPHES = re.compile("['`\u2019]")
 _NOT_ALNUM = re.compile(r"[^A-Z0-9]+")
 _DIGITS = re.compile(r"\d+")
+_COMMA = re.compile(r"\s*,\s*(?!\d{3}\b)")
+_SPACE_BEFORE_MARK = re.compile(r"\s+(?=[.;:!?)](?:\s|$))")
 _WORD = re.compile(r"[A-Za-z]+\d*(?:'[A-Za-z]+)?|\d+(?:\.\d+)?'?[A-Za-z]*")
 
 SMALL_WORDS = frozenset({"a", "and", "at", "by", "for", "from", "in", "of", "on", "or", "the", "to", "with"})
@@ -63,8 +65,8 @@ def readable_title(description: str) -> str:
     >>> readable_title("SET OF 4 KNICK KNACK TINS 60CM  DOILEY .")
     'Set of 4 Knick Knack Tins 60cm Doiley'
     """
-    collapsed = " ".join(description.split()).strip(" .,;")
-    title = _WORD.sub(_written, collapsed)
+    collapsed = _SPACE_BEFORE_MARK.sub("", _COMMA.sub(", ", " ".join(description.split())))
+    title = _WORD.sub(_written, collapsed.strip(" .,;"))
     return title[:1].upper() + title[1:]
 
 

@@ -28,10 +28,23 @@ def test_comparison_key_is_equal_for_case_space_and_punctuation(variant: str) ->
         ("50'S CHRISTMAS GIFT BAG LARGE", "50's Christmas Gift Bag Large"),
         ("S/4 CACTI CANDLES", "S/4 Cacti Candles"),
         ("NOTEBOOK A7 SIZE", "Notebook A7 Size"),
+        ("PAPER CRAFT , LITTLE BIRDIE", "Paper Craft, Little Birdie"),
+        ("SET 3 RETROSPOT TEA,COFFEE,SUGAR", "Set 3 Retrospot Tea, Coffee, Sugar"),
+        ("RETRO PILL BOX KEY CHAIN,THE KING", "Retro Pill Box Key Chain, the King"),
+        ("BOX OF 1,000 PEGS !", "Box of 1,000 Pegs!"),
+        ("TOAST ITS - BEST MUM", "Toast Its - Best Mum"),
+        ("CHILLI LIGHTS .", "Chilli Lights"),
     ],
 )
 def test_readable_title(description: str, title: str) -> None:
     assert readable_title(description) == title
+
+
+def test_id_does_not_follow_the_titles_commas() -> None:
+    found = {
+        slug(comparison_key(text)) for text in ("PAPER CRAFT , LITTLE BIRDIE", "Paper Craft, Little Birdie")
+    }
+    assert found == {"paper-craft-little-birdie"}
 
 
 def test_slugs_of_different_keys_differ() -> None:

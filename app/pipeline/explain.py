@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 
 import numpy as np
 
+from app.domain.moments import rfc3339
 from app.domain.recommendations import Neighbour, Reason
 from app.domain.types import Item
 from app.pipeline import scenarios
@@ -102,9 +103,10 @@ def reason_for(
 
 
 def name_of(item_id: str, catalogue: CatalogueSnapshot) -> str:
-    """The item's title, else its id."""
+    """The item's title, else (also where it is blank) its id."""
     place = catalogue.position(item_id)
-    return (catalogue.items[place].title if place >= 0 else None) or item_id
+    title = catalogue.items[place].title if place >= 0 else None
+    return title if title is not None and title.strip() else item_id
 
 
 def shown(item: Item, fields: Sequence[str]) -> dict[str, object]:
@@ -116,5 +118,5 @@ def _written(value: object) -> object:
     if isinstance(value, Decimal):
         return float(value)
     if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        return rfc3339(value)
     return list(value) if isinstance(value, tuple) else value

@@ -64,6 +64,13 @@ def test_reason_names_the_nearest_item(source: str, event: str, scenario: str, c
     assert reason == Reason(code, "a", text)
 
 
+@pytest.mark.parametrize("title", [None, "", "   ", "\t\u00a0\n"])
+def test_reason_names_an_item_without_a_readable_title_by_its_id(title: str | None) -> None:
+    snapshot = catalogue(item("a", title=title))
+    reason = reason_for("sequence", "a", scenario="product", past=past(), catalogue=snapshot)
+    assert reason.text == "Similar to a"
+
+
 @pytest.mark.parametrize(
     ("source", "code"),
     [("popular", "popular"), ("trending", "trending"), ("latest", "new"), ("catalogue", "from_catalogue")],

@@ -51,6 +51,18 @@ class Metrics:
             "Events from the future whose time was set to that of receipt.",
             registry=self.registry,
         )
+        self.lists = Counter(
+            "recserve_lists_total",
+            "Lists answered, by scenario and what served them.",
+            ("scenario", "served_by"),
+            registry=self.registry,
+        )
+        self.list_cache_reads = Counter(
+            "recserve_list_cache_reads_total",
+            "Looks into the cache of lists: hit or miss.",
+            ("outcome",),
+            registry=self.registry,
+        )
         self.models_refused = Counter(
             "recserve_models_refused_total", "Model versions that were refused.", registry=self.registry
         )

@@ -16,7 +16,7 @@ import structlog
 from ulid import ULID
 
 from app.domain.errors import FieldError, InvalidInputError, StorageUnavailableError
-from app.domain.ports import Clock, EventStore, ListCache, Scorer
+from app.domain.ports import CacheRead, Clock, EventStore, ListCache, Scorer
 from app.domain.recommendations import (
     Explanation,
     Recommendation,
@@ -224,15 +224,19 @@ class Recommend:
     # --- One answer ---
 
     async def _answer(self, plan: Plan) -> Recommendation:
+        answer = await self._listed(plan)
+        self._metrics.lists.labels(answer.scenario, answer.served_by.value).inc()
+        return answer
+
+    async def _listed(self, plan: Plan) -> Recommendation:
         subjects = (*plan.request.subject.names(), CATALOGUE_SUBJECT)
         key = self._key(plan)
         # The stamps are read before the history: what is made from it is kept only if they still hold.
         found = await self._cache.read(subjects, key)
-        if found.body is not None:
-            answer = decoded(found.body, recommendation_id=_new_id())
-            if answer is not None:
-                return replace(answer, served_by=ServedBy.CACHE)
-            self._metrics.degraded.labels("list_cache", "unreadable").inc()
+        kept = self._kept(found)
+        self._metrics.list_cache_reads.labels("miss" if kept is None else "hit").inc()
+        if kept is not None:
+            return kept
         flight = self._board(plan, _Place(subjects, key, found.token))
         assert flight.task is not None  # noqa: S101  # set where it is made
         done, _ = await asyncio.wait({flight.task}, timeout=self._deadline_s)
@@ -240,6 +244,16 @@ class Recommend:
             return replace(flight.task.result(), recommendation_id=_new_id())
         self._count("recommend", LateError())
         return await self._fallback(plan, flight.material, DEADLINE)
+
+    def _kept(self, found: CacheRead) -> Recommendation | None:
+        """The list out of the cache, if there is one that can be read."""
+        if found.body is None:
+            return None
+        answer = decoded(found.body, recommendation_id=_new_id())
+        if answer is not None:
+            return replace(answer, served_by=ServedBy.CACHE)
+        self._metrics.degraded.labels("list_cache", "unreadable").inc()
+        return None
 
     def _key(self, plan: Plan) -> str:
         personal = plan.scorer is not None and plan.request.subject != NO_SUBJECT

@@ -9,6 +9,7 @@ import pytest
 
 from app.domain import errors
 from app.settings import Settings
+from app.telemetry import Metrics
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -80,3 +81,12 @@ def test_commands_have_their_line() -> None:
 def test_no_page_names_a_machine_or_a_registry() -> None:
     pattern = re.compile(r"(^|[^\w])/(work|root|home/\w+)/|pypi\.org|registry\.npmjs")
     assert [str(page.relative_to(ROOT)) for page in PAGES if pattern.search(page.read_text())] == []
+
+
+def test_metrics_have_their_line() -> None:
+    page = text("docs/operations.md")
+    names = {
+        f"{metric.name}_total" if metric.type == "counter" else metric.name
+        for metric in Metrics().registry.collect()
+    }
+    assert [name for name in sorted(names) if f"`{name}`" not in page] == []

@@ -68,6 +68,24 @@ async def test_recommend_answers_from_the_cache_under_a_new_id(tmp_path: Path) -
         assert replace(second, served_by=first.served_by, recommendation_id=first.recommendation_id) == first
 
 
+async def test_recommend_counts_lists_and_looks_into_the_cache(tmp_path: Path) -> None:
+    async with open_shop(tmp_path, scorer=table_scorer()) as shop:
+        await viewed(shop, "a")
+        await shop.recommend.recommend(ask())
+        await shop.recommend.recommend(ask())
+        await shop.recommend.page([ask(), ask(scenario="trending", subject=Subject(), category="mugs")])
+        count = shop.metrics.registry.get_sample_value
+        lists = {
+            (scenario, served_by): count(
+                "recserve_lists_total", {"scenario": scenario, "served_by": served_by}
+            )
+            for scenario, served_by in [("home", "model"), ("home", "cache"), ("trending", "fallback")]
+        }
+        assert lists == {("home", "model"): 1.0, ("home", "cache"): 2.0, ("trending", "fallback"): 1.0}
+        reads = {it: count("recserve_list_cache_reads_total", {"outcome": it}) for it in ("hit", "miss")}
+        assert reads == {"hit": 2.0, "miss": 2.0}
+
+
 @pytest.mark.parametrize("subject", [Subject(), U1, Subject(session_id="s"), Subject(anonymous_id="a")])
 async def test_recommend_gives_a_cold_person_the_fallback(tmp_path: Path, subject: Subject) -> None:
     async with open_shop(tmp_path, scorer=table_scorer()) as shop:

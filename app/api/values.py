@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from app.domain.currencies import CURRENCIES
+from app.domain.moments import rfc3339
 from app.domain.types import JsonObject
 
 MAX_ID_BYTES = 128
@@ -134,7 +135,7 @@ def format_time(value: datetime) -> str:
     >>> format_time(datetime(2026, 11, 24, 10, tzinfo=UTC))
     '2026-11-24T10:00:00.000000Z'
     """
-    return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return rfc3339(value)
 
 
 def _money(value: object) -> Decimal:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from app.cli.console import answer, answer_json, load_settings, run, say, table
+from app.domain.moments import rfc3339
 from app.domain.types import ApiKey, JsonObject, KeyKind
 
 app = typer.Typer(
@@ -115,11 +116,7 @@ def _shown(key: ApiKey) -> JsonObject:
         "state": state,
         "name": key.name,
         "scopes": sorted(key.scopes),
-        "created_at": _moment(key.created_at),
-        "last_used_at": _moment(key.last_used_at),
-        "expires_at": _moment(key.expires_at),
+        "created_at": rfc3339(key.created_at),
+        "last_used_at": rfc3339(key.last_used_at),
+        "expires_at": rfc3339(key.expires_at),
     }
-
-
-def _moment(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.astimezone(UTC).isoformat(timespec="seconds")

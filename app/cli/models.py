@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from app.cli.console import answer, answer_json, load_settings, run, say, table
+from app.domain.moments import rfc3339
 from app.domain.types import JsonObject, ModelVersion
 
 app = typer.Typer(
@@ -36,7 +36,7 @@ def list_(*, as_json: AsJson = False) -> None:
         answer_json({"versions": [shown(version) for version in versions]})
         return
     rows = [
-        (row.version, row.model, row.state.value, _metric(row), _moment(row.created_at), row.activated_by)
+        (row.version, row.model, row.state.value, _metric(row), rfc3339(row.created_at), row.activated_by)
         for row in versions
     ]
     table(("version", "model", "state", "ndcg@10", "created", "activated by"), rows)
@@ -92,14 +92,14 @@ def shown(row: ModelVersion) -> JsonObject:
         "version": row.version,
         "model": row.model,
         "state": row.state.value,
-        "window_start": _moment(row.window_start),
-        "window_end": _moment(row.window_end),
+        "window_start": rfc3339(row.window_start),
+        "window_end": rfc3339(row.window_end),
         "event_count": row.event_count,
         "metrics": row.metrics,
         "gate": row.gate,
         "reason": row.reason,
-        "created_at": _moment(row.created_at),
-        "activated_at": _moment(row.activated_at),
+        "created_at": rfc3339(row.created_at),
+        "activated_at": rfc3339(row.activated_at),
         "activated_by": row.activated_by,
         "job_id": row.job_id,
     }
@@ -167,7 +167,3 @@ def _flat(value: JsonObject, prefix: str = "") -> list[tuple[str, object]]:
         else:
             pairs.append((f"{prefix}{key}", inner))
     return pairs
-
-
-def _moment(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.astimezone(UTC).isoformat(timespec="seconds")

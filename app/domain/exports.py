@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from decimal import Decimal
 
+from app.domain.moments import rfc3339
 from app.domain.types import Item, JsonObject, StoredEvent, User
 
 
@@ -14,8 +14,8 @@ def user_json(user: User) -> JsonObject:
         "user_id": user.user_id,
         "country": user.country,
         "attributes": user.attributes,
-        "created_at": _moment(user.created_at),
-        "updated_at": _moment(user.updated_at),
+        "created_at": rfc3339(user.created_at),
+        "updated_at": rfc3339(user.updated_at),
         "cold": user.cold,
     }
 
@@ -35,7 +35,7 @@ def item_json(item: Item) -> JsonObject:
             "brand": item.brand,
             "in_stock": item.in_stock,
             "hidden": item.hidden,
-            "published_at": _moment(item.published_at),
+            "published_at": rfc3339(item.published_at),
             "attributes": item.attributes or None,
         }
     )
@@ -53,8 +53,8 @@ def event_json(stored: StoredEvent) -> JsonObject:
         "user_id": event.user_id,
         "anonymous_id": event.anonymous_id,
         "session_id": event.session_id,
-        "timestamp": _moment(event.happened_at),
-        "received_at": _moment(event.received_at),
+        "timestamp": rfc3339(event.happened_at),
+        "received_at": rfc3339(event.received_at),
         "items": [
             _present(
                 {
@@ -76,10 +76,6 @@ def event_json(stored: StoredEvent) -> JsonObject:
 
 def _present(values: JsonObject) -> JsonObject:
     return {name: value for name, value in values.items() if value is not None}
-
-
-def _moment(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _amount(amount: Decimal | None) -> float | int | None:

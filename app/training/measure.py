@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from app.domain.moments import rfc3339
 from app.domain.ports import Scorer
 from app.domain.types import JsonObject
 from app.evaluation import beyond, protocol
@@ -44,8 +45,8 @@ def measure(
     return {
         "protocol": {
             "kind": "time_split",
-            "validation_from": moment(split.validation_from).isoformat(),
-            "test_from": moment(split.test_from).isoformat(),
+            "validation_from": rfc3339(moment(split.validation_from)),
+            "test_from": rfc3339(moment(split.test_from)),
             "people": len(people),
         },
         "test": protocol.evaluate(tested.score, people, items),
@@ -72,7 +73,7 @@ def _duels(
         yield (
             name,
             {
-                "since": moment(since).isoformat(),
+                "since": rfc3339(moment(since)),
                 "candidate": protocol.evaluate(tested.score, ours, items),
                 "rival": protocol.evaluate(as_score(rival.scorer), theirs, their_items),
             },

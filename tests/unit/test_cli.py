@@ -5,14 +5,18 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import typer
 
+from app.api.schemas_retraining import VersionAnswer
 from app.cli import app
 from app.cli.console import load_settings
+from app.cli.models import shown
 from app.cli.walk import Call
 from app.domain.errors import InvalidInputError
+from app.domain.types import ModelVersion, VersionState
 from tests.commands import Commands, spawn
 
 
@@ -170,3 +174,18 @@ def test_curl_line_survives_a_shell() -> None:
     echoed = call.curl("http://127.0.0.1:1").replace("curl", "printf '%s\\n'", 1)
     done = subprocess.run(["sh", "-c", echoed], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == '{"event": "it\'s \\"new\\" $HOME"}'
+
+
+def test_version_is_told_with_the_times_that_http_tells() -> None:
+    at = datetime(2026, 11, 24, 12, 0, 0, 445468, tzinfo=UTC)
+    row = ModelVersion(
+        version="ease-1",
+        model="ease",
+        state=VersionState.LIVE,
+        window_start=at - timedelta(days=60),
+        window_end=at,
+        event_count=1,
+        created_at=at,
+        activated_at=at,
+    )
+    assert shown(row) == VersionAnswer.of(row).model_dump(mode="json")

@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 from app.domain import manifest
+from app.domain.moments import rfc3339
 from app.domain.weights import DEFAULT_WEIGHTS
 from app.training.build import plan
 from app.training.evaluate import cases
@@ -53,6 +54,12 @@ def test_a_version_is_complete_and_sealed(tmp_path: Path) -> None:
         "item_item",
         "transitions",
     )
+
+
+def test_a_version_dates_its_slices_as_the_service_writes_times(tmp_path: Path) -> None:
+    made, _ = run(tmp_path, shop())
+    written = made.metrics["protocol"]["test_from"]
+    assert written == rfc3339(datetime.fromisoformat(written))
 
 
 def test_transitions_beat_popularity_where_one_item_leads_to_the_next(tmp_path: Path) -> None:

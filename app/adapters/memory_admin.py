@@ -174,19 +174,36 @@ class MemoryModelVersionStore:
 
     async def activate(self, version: str, *, by: str) -> ModelVersion:
         """Make it live and retire the one that was. Raises `NotFoundError`."""
-        row, live = await self.get(version), await self.live()
+        row = await self.get(version)
         if row.state is VersionState.LIVE:
             return row
+        await self._retire()
+        self._activations.append(version)
+        return self._make_live(row, by=by)
+
+    async def restore(self, version: str, *, by: str) -> ModelVersion:
+        """Make it live in its old place; the live one leaves the history. Raises `NotFoundError`."""
+        row = await self.get(version)
+        if row.state is VersionState.LIVE:
+            return row
+        left = await self._retire()
+        self._activations = [name for name in self._activations if left is None or name != left.version]
+        return self._make_live(row, by=by)
+
+    async def _retire(self) -> ModelVersion | None:
+        live = await self.live()
         if live is not None:
             self._versions[live.version] = dataclasses.replace(live, state=VersionState.RETIRED)
-        self._activations.append(version)
-        self._versions[version] = dataclasses.replace(
+        return live
+
+    def _make_live(self, row: ModelVersion, *, by: str) -> ModelVersion:
+        self._versions[row.version] = dataclasses.replace(
             row, state=VersionState.LIVE, reason=None, activated_at=self._clock.now(), activated_by=by
         )
-        return self._versions[version]
+        return self._versions[row.version]
 
     async def previous(self) -> ModelVersion | None:
-        """The version that was live before the live one; one refused since is passed over."""
+        """The version live before the live one; one refused since or left by a rollback is passed over."""
         for version in reversed(self._activations):
             row = self._versions[version]
             if row.state is VersionState.RETIRED:

@@ -29,7 +29,10 @@ async def list_models(
 
 @router.post("/admin/models/rollback", responses={409: {}}, summary="Roll back")
 async def rollback(caller: Admin, services: ServicesDep) -> VersionAnswer:
-    """Bring back the version that was live before the live one. No request is dropped."""
+    """Bring back the version that was live before the live one; a second call goes one further back.
+
+    No request is dropped. A version left in this way comes back by its activation alone.
+    """
     return VersionAnswer.of(await services.models.rollback(by=caller.actor))
 
 

@@ -77,7 +77,7 @@ def activate(version: Version, *, as_json: AsJson = False) -> None:
 
 @app.command()
 def rollback(*, as_json: AsJson = False) -> None:
-    """Bring back the version that was live before.
+    """Bring back the version that was live before; a second rollback goes one further back.
 
     \b
     Example:

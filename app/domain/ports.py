@@ -274,7 +274,13 @@ class ModelVersionStore(Protocol):
         """Make it live and retire the one that was. Raises `NotFoundError`."""
 
     async def previous(self) -> ModelVersion | None:
-        """The version that was live before the live one, for a rollback."""
+        """The version that was live before the live one, for a rollback; none that a rollback left."""
+
+    async def restore(self, version: str, *, by: str) -> ModelVersion:
+        """Make an earlier version live in its old place, and take the live one out of the history.
+
+        So a further rollback goes one further back. Raises `NotFoundError`.
+        """
 
     async def mark(self, version: str, state: VersionState, reason: str | None) -> None:
         """Set the state of a version that is not live."""

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 from time import monotonic
+from typing import Protocol
 
 import structlog
 
@@ -17,6 +18,13 @@ from app.telemetry import Metrics
 _log = structlog.get_logger(__name__)
 
 PAGE = 50
+
+
+class MakeLive(Protocol):
+    """How a version becomes live in the store."""
+
+    async def __call__(self, version: str, *, by: str) -> ModelVersion:
+        """The version's row, live."""
 
 
 class ModelRegistry:
@@ -99,10 +107,10 @@ class ModelRegistry:
             NotFoundError: There is no such version.
             ArtifactRefusedError: It must not serve; the row says why from now on.
         """
-        return await self._activate(version, by=by, action="model.activate")
+        return await self._activate(version, self._versions.activate, by=by, action="model.activate")
 
     async def rollback(self, *, by: str) -> ModelVersion:
-        """Bring back the version that was live before.
+        """Bring back the version that was live before; a second call goes one further back.
 
         Raises:
             ConflictError: There was none.
@@ -111,7 +119,7 @@ class ModelRegistry:
         previous = await self._versions.previous()
         if previous is None:
             raise ConflictError("No version was live before this one.")
-        return await self._activate(previous.version, by=by, action="model.rollback")
+        return await self._activate(previous.version, self._versions.restore, by=by, action="model.rollback")
 
     async def refresh(self) -> None:
         """Serve what the row says is live, if this process does not yet and has not just refused it."""
@@ -125,11 +133,11 @@ class ModelRegistry:
                 if self._current is None:
                     await self._fall_back(live)
 
-    async def _activate(self, version: str, *, by: str, action: str) -> ModelVersion:
+    async def _activate(self, version: str, make_live: MakeLive, *, by: str, action: str) -> ModelVersion:
         async with self._swapping:
             scorer = await self._open(await self._versions.get(version))
             before = await self._versions.live()
-            row = await self._versions.activate(version, by=by)
+            row = await make_live(version, by=by)
             self._current = scorer
         replaced = before.version if before is not None else None
         _log.info("model.activated", version=version, replaced=replaced)

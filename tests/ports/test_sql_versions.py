@@ -98,6 +98,44 @@ async def test_previous_is_what_a_rollback_came_from(stores: Stores) -> None:
     assert previous.version == "v2"
 
 
+async def test_restore_walks_back_through_the_history(stores: Stores) -> None:
+    await add(stores, "v1", "v2", "v3", "v4")
+    for name in ("v1", "v2", "v3"):
+        await stores.versions.activate(name, by="a")
+
+    walked = []
+    while (previous := await stores.versions.previous()) is not None:
+        row = await stores.versions.restore(previous.version, by="b")
+        assert (row.state, row.activated_by) == (VersionState.LIVE, "b")
+        walked.append(row.version)
+
+    assert walked == ["v2", "v1"]
+    assert (await stores.versions.get("v3")).state is VersionState.RETIRED
+
+
+async def test_version_left_by_a_rollback_comes_back_by_activation_alone(stores: Stores) -> None:
+    await add(stores, "v1", "v2", "v3")
+    for name in ("v1", "v2"):
+        await stores.versions.activate(name, by="a")
+    await stores.versions.restore("v1", by="a")
+
+    await stores.versions.activate("v3", by="a")
+    before_the_third = await stores.versions.previous()
+    await stores.versions.activate("v2", by="a")
+    before_the_second = await stores.versions.previous()
+
+    assert before_the_third is not None
+    assert before_the_third.version == "v1"
+    assert before_the_second is not None
+    assert before_the_second.version == "v3"
+
+
+async def test_restore_of_the_live_version_changes_nothing(stores: Stores) -> None:
+    await add(stores, "v1")
+    live = await stores.versions.activate("v1", by="a")
+    assert await stores.versions.restore("v1", by="b") == live
+
+
 async def test_mark_never_touches_the_live_version(stores: Stores) -> None:
     await add(stores, "v1", "v2")
     await stores.versions.activate("v1", by="a")
@@ -115,6 +153,7 @@ async def test_unknown_versions_are_not_found(stores: Stores) -> None:
     for call in (
         stores.versions.get("x"),
         stores.versions.activate("x", by="a"),
+        stores.versions.restore("x", by="a"),
         stores.versions.mark("x", VersionState.REFUSED, None),
     ):
         with pytest.raises(NotFoundError):

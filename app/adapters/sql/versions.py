@@ -87,39 +87,60 @@ class SqlModelVersionStore:
 
     async def activate(self, version: str, *, by: str) -> ModelVersion:
         """Make it live and retire the one that was. Raises `NotFoundError`."""
-        was_live = sa.and_(
-            self._mine,
-            model_versions.c.state == str(VersionState.LIVE),
-            model_versions.c.version != version,
-        )
 
         async def work(connection: AsyncConnection) -> ModelVersion:
-            found = await self._one(connection, version)
-            # Whoever holds the counter is the only one to change what is live.
-            activation = await counters.take(connection, self._tenant, counters.ACTIVATION)
-            found = await self._one(connection, version)
+            found, activation = await self._take(connection, version)
             if found.state is VersionState.LIVE:
                 return found
-            await connection.execute(
-                sa.update(model_versions).where(was_live).values(state=str(VersionState.RETIRED))
-            )
-            await connection.execute(
-                sa.update(model_versions)
-                .where(self._mine, model_versions.c.version == version)
-                .values(
-                    state=str(VersionState.LIVE),
-                    reason=None,
-                    activated_at=self._clock.now(),
-                    activated_by=by,
-                    activation=activation,
-                )
-            )
-            return await self._one(connection, version)
+            await self._retire(connection, {})
+            return await self._make_live(connection, version, {"activation": activation}, by=by)
 
         return await self._database.write(work)
 
+    async def restore(self, version: str, *, by: str) -> ModelVersion:
+        """Make it live in its old place; the live one leaves the history. Raises `NotFoundError`."""
+
+        async def work(connection: AsyncConnection) -> ModelVersion:
+            found, _ = await self._take(connection, version)
+            if found.state is VersionState.LIVE:
+                return found
+            await self._retire(connection, {"activation": 0})
+            return await self._make_live(connection, version, {}, by=by)
+
+        return await self._database.write(work)
+
+    async def _take(self, connection: AsyncConnection, version: str) -> tuple[ModelVersion, int]:
+        """The version and the next activation's number, with the right to change what is live."""
+        await self._one(connection, version)
+        # Whoever holds the counter is the only one to change what is live.
+        activation = await counters.take(connection, self._tenant, counters.ACTIVATION)
+        return await self._one(connection, version), activation
+
+    async def _retire(self, connection: AsyncConnection, values: dict[str, Any]) -> None:
+        await connection.execute(
+            sa.update(model_versions)
+            .where(self._mine, model_versions.c.state == str(VersionState.LIVE))
+            .values(state=str(VersionState.RETIRED), **values)
+        )
+
+    async def _make_live(
+        self, connection: AsyncConnection, version: str, values: dict[str, Any], *, by: str
+    ) -> ModelVersion:
+        await connection.execute(
+            sa.update(model_versions)
+            .where(self._mine, model_versions.c.version == version)
+            .values(
+                state=str(VersionState.LIVE),
+                reason=None,
+                activated_at=self._clock.now(),
+                activated_by=by,
+                **values,
+            )
+        )
+        return await self._one(connection, version)
+
     async def previous(self) -> ModelVersion | None:
-        """The version that was live before the live one; one refused since is passed over."""
+        """The version live before the live one; one refused since or left by a rollback is passed over."""
         return await self._first(
             sa.select(model_versions)
             .where(

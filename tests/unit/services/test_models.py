@@ -200,6 +200,17 @@ async def test_rollback_brings_back_the_version_before(world: World) -> None:
     assert registry.current.version == "v1"
 
 
+async def test_second_rollback_goes_one_further_back(world: World) -> None:
+    registry = world.registry()
+    for name in ("v1", "v2", "v3"):
+        await world.publish(name)
+        world.clock.move(seconds=1)
+        await registry.activate(name, by="test")
+    assert [(await registry.rollback(by="test")).version for _ in range(2)] == ["v2", "v1"]
+    with pytest.raises(ConflictError, match="before"):
+        await registry.rollback(by="test")
+
+
 async def test_rollback_says_when_there_is_nothing_to_go_back_to(world: World) -> None:
     await world.publish("v1")
     registry = world.registry()

@@ -340,6 +340,13 @@ def test_unknown_items_reject_their_events_when_creation_is_off(tmp_path):
         answer = post(world, event(0, event="<"), event(1), event(2, items=lines))
         assert [r["status"] for r in answer.json()["results"]] == ["rejected", "accepted", "rejected"]
         assert list(rejection(answer, 2)) == ["/events/2/items/1/item_id"]
+        more = [{"item_id": "i3"}, {"item_id": "i1"}, {"item_id": "i4"}]
+        answer = post(world, event(3), event(4, event="<"), event(5, items=more), event(6, items=lines))
+        assert rejection(answer, 2) == {
+            "/events/2/items/0/item_id": "is not in the catalogue",
+            "/events/2/items/2/item_id": "is not in the catalogue",
+        }
+        assert list(rejection(answer, 3)) == ["/events/3/items/1/item_id"]
 
 
 def test_metrics_count_what_became_of_events(world):

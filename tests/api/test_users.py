@@ -98,6 +98,15 @@ def test_export_holds_the_users_rows_and_nobody_elses(world):
     assert "other-user" not in text
 
 
+def test_export_and_erasure_stand_in_the_audit_log_under_their_key(world):
+    post(world, event())
+    world.call("GET", "/v1/users/u1/export")
+    world.call("DELETE", "/v1/users/u1", kind="adm")
+    lines = [line[1:3] for line in world.stores.audit.lines if line[2].startswith("user.")]
+    actors = {kind: "key:" + world.keys[kind].split("_")[2] for kind in ("sec", "adm")}
+    assert lines == [(actors["sec"], "user.exported"), (actors["adm"], "user.erased")]
+
+
 def test_events_come_newest_first_a_page_at_a_time(world):
     for n in range(5):
         post(world, event(n))

@@ -26,8 +26,8 @@ from app.api import (
 )
 from app.api.context import AppState
 from app.api.drain import Drain
-from app.api.middleware import BodyLimit, Observe, PublicCors, StrictPath
-from app.api.openapi import describe, flat_routes, is_public
+from app.api.middleware import BodyLimit, HeadAsGet, Observe, PublicCors, StrictPath
+from app.api.openapi import describe, flat_routes, is_public, is_stream
 from app.api.problems import on_http_error, on_recserve_error, on_validation_error
 from app.api.replays import Replays
 from app.api.settings import ApiSettings
@@ -97,7 +97,9 @@ def create_app(
         app.router.routes.extend(router.routes)
     app.openapi = _once(lambda: describe(app))  # type: ignore[method-assign]  # FastAPI's documented way
     public = [route.path_regex for route in flat_routes(app) if is_public(route)]
+    streams = [route.path_regex for route in flat_routes(app) if is_stream(route)]
     # the last added is the outermost
+    app.add_middleware(HeadAsGet, is_stream=lambda path: any(regex.match(path) for regex in streams))
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(
         PublicCors,

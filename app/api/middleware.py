@@ -190,6 +190,28 @@ class PublicCors:
         await (self._cors if public else self._app)(scope, receive, send)
 
 
+class HeadAsGet:
+    """`HEAD` wherever `GET` is: the same work and headers; the server leaves the body out.
+
+    A stream has no end to wait for, so it goes without.
+    """
+
+    def __init__(self, app: ASGIApp, *, is_stream: Callable[[str], bool]) -> None:
+        self._app, self._is_stream = app, is_stream
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on, as `GET` where it was `HEAD`."""
+        if scope["type"] != "http" or scope["method"] != "HEAD" or self._is_stream(scope["path"]):
+            await self._app(scope, receive, send)
+            return
+        asked = dict(scope, method="GET")
+        try:
+            await self._app(asked, receive, send)
+        finally:
+            # for the figures and the log line, which are of the outer scope
+            scope["route"] = asked.get("route")
+
+
 def _route_of(scope: Scope) -> str:
     return getattr(scope.get("route"), "path", "unmatched")
 

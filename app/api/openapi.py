@@ -10,6 +10,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
+from starlette.responses import StreamingResponse
 
 from app.api.auth import PUB_SCOPES, Requirement
 from app.api.bodies import JSON, BatchReader, BodyReader
@@ -102,6 +103,11 @@ def reader_of(route: APIRoute) -> BodyReader[Any] | BatchReader | None:
 def is_public(route: APIRoute) -> bool:
     """Whether a browser's key may call it."""
     return scope_of(route) in PUB_SCOPES
+
+
+def is_stream(route: APIRoute) -> bool:
+    """Whether its answer comes bit by bit."""
+    return route.response_class is StreamingResponse
 
 
 def describe(app: FastAPI) -> _JSON:

@@ -8,6 +8,7 @@ import pytest
 import structlog
 
 from app.telemetry import configure_logging
+from tests.api.nasty_run import MAKES_STREAMS
 from tests.api.samples import SAMPLES
 from tests.api.world import ORIGIN, user_token
 
@@ -145,3 +146,39 @@ def test_cors_is_granted_where_a_browsers_key_may_call(shared_world, route):
     answer = shared_world.client.options(url, headers=asked)
     granted = answer.headers.get("access-control-allow-origin") == ORIGIN
     assert granted == (route in FOR_BROWSERS)
+
+
+# --- HEAD ---
+
+READ = sorted(route for route in SAMPLES if route.startswith("GET ") and route not in MAKES_STREAMS)
+DIFFERS = {"x-request-id", "content-length"}
+
+
+@pytest.mark.parametrize("route", READ)
+def test_head_answers_as_get_without_the_body(world, route):
+    sample = SAMPLES[route]
+    path = route.removeprefix("GET ").format(**sample.parts)
+    head, get = (world.call(m, path, kind="adm", params=sample.query) for m in ("HEAD", "GET"))
+    assert (head.status_code, head.content) == (get.status_code, b"")
+    # bodies name request ids and times, so that their lengths may differ
+    assert {k: v for k, v in head.headers.items() if k not in DIFFERS} == {
+        k: v for k, v in get.headers.items() if k not in DIFFERS
+    }
+
+
+def test_head_is_counted_as_itself_on_its_route(world):
+    world.call("HEAD", "/v1/items/i1")
+    assert world.metrics.registry.get_sample_value(
+        "recserve_http_requests_total",
+        {"method": "HEAD", "route": "/v1/items/{item_id}", "status": "404"},
+    )
+
+
+def test_head_needs_the_key_that_get_needs(world):
+    assert world.call("HEAD", "/v1/items", kind="none").status_code == 401
+    assert world.call("HEAD", "/v1/items", kind="pub").status_code == 403
+
+
+def test_head_of_what_cannot_be_read_is_not_allowed(world):
+    assert world.call("HEAD", "/v1/events").status_code == 405
+    assert world.call("HEAD", "/v1/admin/jobs/j1/events", kind="adm").status_code == 405

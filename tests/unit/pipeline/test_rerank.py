@@ -15,7 +15,8 @@ def slow_mmr(scores: list[float], vectors: np.ndarray, n: int, d: float) -> list
         left = [p for p in range(len(scores)) if p not in picked]
 
         def gain(p: int) -> float:
-            return (1 - d) * relevance[p] - d * max(float(vectors[p] @ vectors[q]) for q in picked)
+            likeness = [float(vectors[p] @ vectors[q]) for q in picked]
+            return (1 - d) * relevance[p] - d * (max(likeness) + sum(likeness) / len(likeness))
 
         picked.append(max(left, key=lambda p: (gain(p), -p)))
     return picked
@@ -41,6 +42,13 @@ def test_diversified_at_1_alternates_between_kinds() -> None:
     assert picked.tolist() == [0, 3]
 
 
+def test_diversified_at_1_keeps_kinds_even_where_there_are_fewer_than_places() -> None:
+    kinds = np.eye(3)[[0] * 10 + [1] * 10 + [2] * 10]
+    picked = diversified(np.arange(30.0)[::-1], kinds, 9, 1.0)
+    assert picked[0] == 0
+    assert np.bincount(picked // 10).tolist() == [3, 3, 3]
+
+
 def test_diversified_of_an_empty_pool_is_empty() -> None:
     assert diversified(np.zeros(0), np.zeros((0, 2)), 5, 0.5).tolist() == []
 
@@ -55,10 +63,12 @@ def test_category_vectors_are_alike_as_far_as_categories_are_shared() -> None:
     vectors = category_vectors(snapshot, np.array([0, 1, 2, 3]))
     likeness = vectors @ vectors.T
     assert likeness[0].tolist() == pytest.approx([1.0, 1.0, 0.5**0.5, 0.0])
-    assert likeness[3].tolist() == [0.0, 0.0, 0.0, 0.0]
+    assert likeness[3].tolist() == [0.0, 0.0, 0.0, 1.0]
 
 
 def test_pool_is_the_list_itself_when_nothing_is_diversified() -> None:
     assert pool_size(10, 0.0) == 10
-    assert pool_size(10, 0.1) == 50
-    assert pool_size(100, 0.1) == 500
+    assert pool_size(10, 0.1) == 65
+    assert pool_size(1, 0.1) == 50
+    assert pool_size(10, 1.0) == 200
+    assert pool_size(100, 0.1) == pool_size(100, 1.0) == 500

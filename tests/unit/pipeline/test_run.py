@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from app.domain.recommendations import Context, ExcludeSeen
 from app.pipeline.candidates import ModelFailedError, bind
+from app.pipeline.rerank import category_vectors
 from app.pipeline.run import Listed, everything, listed
 from tests.unit.pipeline.build import NOW, TableScorer, answer, catalogue, ids, item, past, question
 
@@ -168,6 +169,28 @@ def test_diversity_spreads_a_list_over_categories() -> None:
     of = past(("view_item", "seen"))
     assert answer(snapshot, scorer=scorer, of=of, n=2) == ["m0", "m1"]
     assert answer(snapshot, scorer=scorer, of=of, n=2, diversity=1.0) == ["m0", "x"]
+
+
+@pytest.mark.parametrize("kinds", [3, 30])
+def test_diversity_lets_the_overlap_of_categories_fall_clearly_without_item_vectors(kinds: int) -> None:
+    # The head of the list is of one kind, as it is for a person who looks for one thing; some have no kind.
+    rows = [
+        item(f"i{n:03}", categories=["mugs"] if n < 80 else [f"kind-{n % kinds}"] if n % 5 else [])
+        for n in range(300)
+    ]
+    snapshot = catalogue(*rows, "seen")
+    best = {"seen": {row.item_id: 300.0 - n for n, row in enumerate(rows)}}
+    scorer = TableScorer([one.item_id for one in snapshot.items], best)
+
+    def overlap(diversity: float) -> float:
+        asked = question(snapshot, scorer=scorer, of=past(("view_item", "seen")), diversity=diversity)
+        vectors = category_vectors(snapshot, listed(asked).positions)
+        return float((vectors @ vectors.T)[np.triu_indices(10, 1)].mean())
+
+    overlaps = [overlap(diversity) for diversity in (0.0, 0.3, 0.6, 1.0)]
+    assert overlaps == sorted(overlaps, reverse=True)
+    assert overlaps[0] == 1.0
+    assert overlaps[-1] <= (0.25 if kinds == 3 else 0.01)
 
 
 def test_model_that_gives_no_numbers_is_said_to_have_failed() -> None:

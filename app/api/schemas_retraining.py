@@ -79,7 +79,9 @@ class VersionAnswer(Answer):
     reason: Annotated[str | None, Field(description="Why it was refused.")]
     created_at: Timestamp | None
     activated_at: Timestamp | None
-    activated_by: str | None
+    activated_by: Annotated[
+        str | None, Field(description="`key:…`, `cli`, or `retraining (…)` with the trigger of its job.")
+    ]
     job_id: str | None
 
     @classmethod

@@ -21,6 +21,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+DETAILS_LOGGED = "the log has the details"
+"""How the reason of a failed job ends where a bug failed it."""
+
 
 @dataclass(frozen=True, slots=True)
 class FieldError:

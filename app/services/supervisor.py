@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from app.domain.errors import RecserveError, StorageUnavailableError
+from app.domain.errors import DETAILS_LOGGED, RecserveError, StorageUnavailableError
 from app.domain.ports import Child, ChildLauncher, JobStore
 from app.domain.types import Job, JobState
 from app.telemetry import Metrics
@@ -146,7 +146,9 @@ class Supervisor:
             _log.error("job.end.not_written", job_id=job.job_id, reason=failure.slug)
             return
         _log.info("job.ended", job_id=job.job_id, state=row.state, error=row.error, version=row.version)
-        if row.state is JobState.FAILED and last_words:
+        # A plain reason that the child found stands in the row; more is of use after a death or a bug.
+        is_plain = row.error != error and not (row.error or "").endswith(f"{DETAILS_LOGGED}.")
+        if row.state is JobState.FAILED and last_words and not is_plain:
             _log.warning("job.child.said", job_id=job.job_id, lines=last_words.splitlines()[-LINES_LOGGED:])
 
     async def _nap(self, seconds: float, ended: asyncio.Future[int] | None = None) -> None:

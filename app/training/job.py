@@ -13,6 +13,7 @@ from typing import Protocol
 import structlog
 
 from app.domain.errors import (
+    DETAILS_LOGGED,
     ArtifactRefusedError,
     ConflictError,
     InvalidInputError,
@@ -238,11 +239,18 @@ class JobRun:
                 promote=job.promote,
                 report=told.add,
                 overrides=job.detail.get("overrides"),
+                by=f"{ACTOR} ({job.trigger})",
                 job_id=job_id,
             )
         except Exception as error:  # noqa: BLE001  # the end of the process: every reason is logged and kept
-            _log.error("training.failed", **failure(error))
-            return await self._jobs.finish(job_id, JobState.FAILED, error=in_words(error))
+            reason = in_words(error)
+            if reason.endswith(f"{DETAILS_LOGGED}."):
+                _log.error("training.crashed", **failure(error))
+            else:
+                _log.warning("training.failed", reason=reason)
+            # The stage that it failed in may be younger than the last write.
+            await self._write(job_id, told)
+            return await self._jobs.finish(job_id, JobState.FAILED, error=reason)
         finally:
             await _ended(writer)
         await self._write(job_id, told, gate=row.gate)
@@ -323,7 +331,7 @@ def in_words(error: Exception) -> str:
         return "The training ran out of memory."
     if isinstance(error, OSError) and error.strerror:
         return f"The training could not use its files: {error.strerror}."
-    return f"The training failed with {type(error).__name__}; the log has the details."
+    return f"The training failed with {type(error).__name__}; {DETAILS_LOGGED}."
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

@@ -63,8 +63,8 @@ class Service:
         for start in range(0, len(events), 500):
             self.run(self.base.stores.events.append, events[start : start + 500], create_unknown=True)
 
-    def retrain(self) -> str:
-        answer = self.call("POST", "/v1/admin/retrain")
+    def retrain(self, model: str = "transitions") -> str:
+        answer = self.call("POST", "/v1/admin/retrain", json={"model": model})
         assert answer.status_code == 202, answer.text
         return str(answer.json()["job_id"])
 
@@ -120,6 +120,7 @@ def test_retrain_makes_a_version_that_answers(service: Service) -> None:
     assert (end["state"], end["error"], end["progress"]) == ("succeeded", None, 1.0)
     version = service.call("GET", f"/v1/admin/models/{end['version']}").json()
     assert (version["state"], version["job_id"]) == ("live", end["job_id"])
+    assert version["activated_by"] == "retraining (api)"
     assert version["gate"]["passed"], version["gate"]
     assert version["event_count"] > 0
     wait_for(lambda: service.recommend().json()["model_version"] == end["version"])
@@ -130,7 +131,7 @@ def test_retrain_makes_a_version_that_answers(service: Service) -> None:
 
 def test_retrain_without_events_says_so_plainly(service: Service) -> None:
     end = service.end_of(service.retrain())
-    assert end["state"] == "failed"
+    assert (end["state"], end["stage"]) == ("failed", "preprocess")
     assert "event" in end["error"]
     assert "Error" not in end["error"]
 
@@ -148,9 +149,13 @@ def test_killed_child_fails_its_job_and_nothing_else(service: Service) -> None:
 
 def test_stopped_child_loses_its_lease(service: Service) -> None:
     service.fill()
-    job_id = service.retrain()
-    wait_for(lambda: service.job(job_id)["stage"] is not None)
-    os.kill(running_with(job_id)[0], signal.SIGSTOP)
+    # A network, so that many seconds lie between the first library, which it loads after its first words, and
+    # its end.
+    job_id = service.retrain("multvae")
+    wait_for(lambda: bool(running_with(job_id)))
+    child = running_with(job_id)[0]
+    wait_for(lambda: "polars" in Path(f"/proc/{child}/maps").read_text())
+    os.kill(child, signal.SIGSTOP)
     end = service.end_of(job_id)
     assert (end["state"], end["error"]) == ("failed", "The training process stopped responding.")
     assert running_with(job_id) == []

@@ -177,6 +177,27 @@ async def test_child_that_died_fails_its_job(world: World, code: int, words: str
     assert (ended.state, ended.error) == (JobState.FAILED, error)
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        ("There are no events yet.", []),
+        ("The training failed with KeyError; the log has the details.", ["x"]),
+    ],
+)
+async def test_words_of_a_child_are_logged_where_its_reason_is_not_plain(
+    world: World, error: str, said: list[str]
+) -> None:
+    job = await world.jobs.retrain()
+    child = await world.child()
+    child.words = "x"
+    await world.stores.jobs.finish(job.job_id, JobState.FAILED, error=error)
+    with capture_logs() as lines:
+        child.end(1)
+        await until(lambda: "job.ended" in [line["event"] for line in lines])
+        await world.jobs.stop()
+    assert [word for line in lines for word in line.get("lines", [])] == said
+
+
 async def test_next_job_runs_after_a_failed_one(world: World) -> None:
     first = await world.jobs.retrain()
     (await world.child()).end(-9)

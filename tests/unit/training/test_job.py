@@ -1,12 +1,61 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import MutableMapping
+from typing import Any, cast
 
 import pytest
+from structlog.testing import capture_logs
 
+from app.adapters.memory_stores import memory_stores
 from app.domain.errors import ArtifactRefusedError
-from app.training.job import Told, in_words
+from app.domain.types import Job, JobState, ModelVersion
+from app.training.job import JobRun, Report, Retraining, Told, in_words
 from app.training.run import NotEnoughDataError, Progress
+from tests.clocks import FixedClock
+
+
+class Failing:
+    """A retraining that begins and then ends with an error."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+        self.by = ""
+
+    async def run(self, *, report: Report, by: str, **_: object) -> ModelVersion:
+        self.by = by
+        report(Progress("preprocess", 0.02))
+        raise self._error
+
+
+async def failed(error: Exception) -> tuple[Job, Failing, list[MutableMapping[str, Any]]]:
+    jobs = memory_stores(clock=FixedClock()).jobs
+    await jobs.create(Job("j1", JobState.QUEUED, model="ease", promote="auto", trigger="cli"))
+    await jobs.claim(lease_s=30)
+    work = Failing(error)
+    with capture_logs() as lines:
+        row = await JobRun(jobs=jobs, retraining=cast("Retraining", work)).run("j1")
+    return row, work, lines
+
+
+async def test_failed_job_keeps_the_stage_it_failed_in_and_its_plain_reason() -> None:
+    row, _, lines = await failed(NotEnoughDataError("There are no events yet."))
+    assert (row.state, row.stage, row.error) == (JobState.FAILED, "preprocess", "There are no events yet.")
+    assert lines == [
+        {"event": "training.failed", "log_level": "warning", "reason": "There are no events yet."}
+    ]
+
+
+async def test_bug_is_logged_with_where_it_came_from() -> None:
+    row, _, [line] = await failed(KeyError("secret"))
+    assert row.error == "The training failed with KeyError; the log has the details."
+    assert (line["event"], line["log_level"], line["error"]) == ("training.crashed", "error", "KeyError")
+    assert line["frames"]
+
+
+async def test_what_a_job_activates_says_what_asked_for_it() -> None:
+    _, work, _ = await failed(NotEnoughDataError("x"))
+    assert work.by == "retraining (cli)"
 
 
 def test_told_collects_the_curves_epoch_by_epoch() -> None:

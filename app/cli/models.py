@@ -24,7 +24,10 @@ BY = "cli"
 
 @app.command("list")
 def list_(*, as_json: AsJson = False) -> None:
-    """List all versions, newest first, with their place beside popularity on the latest slice of time.
+    """List all versions, newest first, with the figure of the gate: NDCG@10 on the latest slice of time.
+
+    It is the mean of the two readings that `models show` and `train` give apart, over items new to the
+    person and over all.
 
     \b
     Examples:
@@ -39,7 +42,7 @@ def list_(*, as_json: AsJson = False) -> None:
         (row.version, row.model, row.state.value, _metric(row), rfc3339(row.created_at), row.activated_by)
         for row in versions
     ]
-    table(("version", "model", "state", "ndcg@10", "created", "activated by"), rows)
+    table(("version", "model", "state", "ndcg@10, mean", "created", "activated by"), rows)
     if not versions:
         say("There is no version yet: recserve train")
 

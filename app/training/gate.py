@@ -10,6 +10,7 @@ from app.domain.types import JsonObject
 
 TOLERANCE = 0.02
 MIN_USERS = 50
+NDCG = "NDCG@10 (mean of both readings)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,7 @@ class Measured:
     """What one recommender reached on a slice.
 
     Attributes:
-        ndcg: NDCG@10, averaged over users.
+        ndcg: NDCG@10 averaged over users, the mean of both readings (`app.evaluation.protocol.headline`).
         users: How many were measured.
         coverage: Share of the items that came up in anyone's top 10.
     """
@@ -133,7 +134,7 @@ def _is_finite(evidence: Evidence) -> Check:
 
 def _beats_popularity(evidence: Evidence, tolerance: float) -> Check:
     ours, theirs = evidence.candidate.ndcg, evidence.popularity.ndcg
-    said = f"NDCG@10 {ours:.4f} against {theirs:.4f} of popularity on the later slice"
+    said = f"{NDCG} {ours:.4f} against {theirs:.4f} of popularity on the later slice"
     if evidence.candidate.users == 0:
         return Check("popularity", passed=False, said="Nobody can be measured on the later slice.")
     return _compare("popularity", ours, theirs, said=said, tolerance=tolerance)
@@ -161,13 +162,13 @@ def _beats_live(evidence: Evidence, tolerance: float) -> Check:
     duel = evidence.duel
     if duel is not None and duel.candidate.users >= MIN_USERS:
         said = (
-            f"NDCG@10 {duel.candidate.ndcg:.4f} against {duel.live.ndcg:.4f} of the live version on "
+            f"{NDCG} {duel.candidate.ndcg:.4f} against {duel.live.ndcg:.4f} of the live version on "
             f"{duel.candidate.users} users after its data window"
         )
         return _compare("live", duel.candidate.ndcg, duel.live.ndcg, said=said, tolerance=tolerance)
     if evidence.live_recorded is not None:
         said = (
-            f"NDCG@10 {evidence.candidate.ndcg:.4f} against {evidence.live_recorded:.4f} that the live "
+            f"{NDCG} {evidence.candidate.ndcg:.4f} against {evidence.live_recorded:.4f} that the live "
             "version had reached on its own slice (too few users came after its data window)"
         )
         return _compare(

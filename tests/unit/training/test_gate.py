@@ -28,7 +28,9 @@ def test_judge_passes_a_model_that_beats_popularity() -> None:
 def test_judge_refuses_a_model_that_popularity_beats_and_says_so() -> None:
     verdict = judge(replace(GOOD, candidate=Measured(0.04, users=500, coverage=0.4)))
     assert not verdict.passed
-    assert verdict.summary == "NDCG@10 0.0400 against 0.0500 of popularity on the later slice: worse."
+    assert verdict.summary == (
+        "NDCG@10 (mean of both readings) 0.0400 against 0.0500 of popularity on the later slice: worse."
+    )
 
 
 @pytest.mark.parametrize(("ndcg", "names"), [(0.049, []), (0.0489, ["popularity"])])

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+import numpy as np
+
 from app.domain.moments import rfc3339
 from app.domain.ports import Scorer
 from app.domain.types import JsonObject
@@ -63,7 +65,8 @@ def _duels(
     for name, rival in rivals.items():
         since = split.test_from
         if rival.window_end is not None:
-            since = max(since, days_of(rival.window_end))
+            # Strictly later: it learned from the events of that last moment, which may be a whole day's.
+            since = max(since, float(np.nextafter(days_of(rival.window_end), np.inf)))
         ours = _cases(labelled, since, tested.numbers.item_ids, chosen.max_length)
         if not len(ours):
             continue

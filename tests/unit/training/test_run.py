@@ -151,6 +151,16 @@ def test_a_rival_that_saw_everything_is_not_compared(tmp_path: Path) -> None:
     assert made.metrics["rivals"] == {}
 
 
+def test_a_rival_is_not_asked_about_its_last_moment_however_much_happened_then(tmp_path: Path) -> None:
+    by_the_day = shop().with_columns(pl.col("happened_at").dt.truncate("1d"))
+    last = START + timedelta(days=29)
+    made, _ = run(tmp_path / "knows", by_the_day, rivals={"live": Rival(Oracle(), last)})
+    assert made.metrics["rivals"] == {}
+    day_before = Rival(Oracle(), last - timedelta(days=1))
+    made, _ = run(tmp_path / "learns", by_the_day, rivals={"live": day_before})
+    assert made.metrics["rivals"]["live"]["candidate"]["all"]["people"] == 40
+
+
 def test_cases_hold_history_before_and_targets_after() -> None:
     frame = log(
         ("u", "a", "view_item", 1),

@@ -102,29 +102,31 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 def progress_bar() -> Progress:
     """A bar on stderr with what is done, what remains, and how long that takes; silent without a terminal.
 
-    Tasks have a `note`, and may say themselves how many seconds are left as `left_s`.
+    Tasks have a `note`, and may say themselves how many seconds are left as `left_s`. The note stands last,
+    so that a narrow terminal cuts nothing else.
     """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, Task, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.table import Column
     from rich.text import Text
 
     class Left(TimeRemainingColumn):
         def render(self, task: Task) -> Text:
             left_s = task.fields.get("left_s")
             if left_s is None:
-                return super().render(task)
+                return super().render(task).append(" left")
             minutes, seconds = divmod(round(left_s), 60)
-            return Text(f"{minutes}:{seconds:02d}", style="progress.remaining")
+            return Text(f"{minutes}:{seconds:02d} left", style="progress.remaining")
 
     console = Console(stderr=True)
     return Progress(
         TextColumn("{task.description}"),
-        BarColumn(bar_width=20),
+        BarColumn(bar_width=8),
         TaskProgressColumn(),
-        TextColumn("{task.fields[note]}"),
-        TextColumn("left"),
         Left(),
+        TextColumn("{task.fields[note]}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
         console=console,
         disable=not console.is_terminal,
+        expand=True,
         transient=True,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import tomllib
+from collections.abc import Mapping
 from contextlib import aclosing
 from importlib.util import find_spec
 from pathlib import Path
@@ -45,6 +46,10 @@ COLUMNS = (
     ("coverage@10", "all", "coverage@10"),
 )
 """What the table shows: label, reading of the protocol, key."""
+FITS = frozenset({"fit", "refit", "final"})
+"""Stages that go through epochs."""
+FIGURES = {"loss": ("loss", 2), "metric": ("NDCG@10", 3), "val_loss": ("val. loss", 2)}
+"""What an epoch of the first fit tells: label and digits, in the order in which a terminal shows them."""
 ONLINE_RETAIL = Path(__file__).resolve().parents[2] / "data/online_retail/online_retail.parquet"
 
 
@@ -236,7 +241,7 @@ async def _train(
         await jobs.start()
         try:
             with progress_bar() as bar:
-                shown_job = _Shown(bar, bar.add_task(f"Training {job.model}", total=1.0, note=""))
+                shown_job = _Shown(bar, bar.add_task(job.model, total=1.0, note=""))
                 async with aclosing(jobs.watch(job.job_id)) as states:
                     async for state in states:
                         job = state or job
@@ -269,14 +274,30 @@ class _Shown:
 
 
 def _note(job: Job) -> str:
-    parts = [job.stage or job.state.value]
-    detail = job.detail
-    if detail.get("epoch"):
-        parts.append(f"epoch {detail['epoch']}/{detail.get('epochs') or '?'}")
-    for name, label in (("loss", "loss"), ("val_loss", "validation loss"), ("metric", "NDCG@10")):
-        curve = detail.get(name)
-        if curve:
-            parts.append(f"{label} {curve[-1]:.3f}")
+    last = {name: curve[-1] for name, curve in job.detail.items() if name in FIGURES and curve}
+    return progress_note(
+        job.stage or job.state.value, job.detail.get("epoch"), job.detail.get("epochs"), figures=last
+    )
+
+
+def progress_note(
+    stage: str, epoch: int | None, epochs: int | None, *, figures: Mapping[str, float | None]
+) -> str:
+    """How far a training is, in words that an 80 column terminal holds; the least needed stand last.
+
+    Args:
+        stage: What is done now.
+        epoch: Of the newest fit.
+        epochs: How many there will be, where that is known.
+        figures: Of the first fit, by the names of `FIGURES`; the later ones measure none of their own.
+    """
+    parts = [stage]
+    if epoch and stage in FITS:
+        parts.append(f"epoch {epoch}/{epochs or '?'}")
+    for name, (label, digits) in FIGURES.items() if stage == "fit" else ():
+        value = figures.get(name)
+        if value is not None:
+            parts.append(f"{label} {figure(value, digits=digits)}")
     return ", ".join(parts)
 
 

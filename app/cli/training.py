@@ -26,7 +26,7 @@ from app.cli.console import (
 from app.cli.models import shown
 from app.domain.errors import InvalidInputError
 from app.domain.types import Job, JobState, JsonObject, ModelVersion, VersionState
-from app.evaluation.report import figure
+from app.evaluation.report import BASELINE_TITLES, figure
 from app.telemetry import configure_logging
 
 if TYPE_CHECKING:
@@ -38,14 +38,15 @@ if TYPE_CHECKING:
 
 Promote = Literal["auto", "manual", "never"]
 COLUMNS = (
-    ("NDCG@10, new to them", "unseen", "ndcg@10"),
-    ("NDCG@10, all", "all", "ndcg@10"),
+    ("NDCG@10 new", "unseen", "ndcg@10"),
+    ("NDCG@10 all", "all", "ndcg@10"),
     ("recall@10", "all", "recall@10"),
-    ("hit rate@10", "all", "hit_rate@10"),
+    ("hit@10", "all", "hit_rate@10"),
     ("MRR@10", "all", "mrr@10"),
     ("coverage@10", "all", "coverage@10"),
 )
-"""What the table shows: label, reading of the protocol, key."""
+"""What the table shows: label, reading of the protocol, key. With the longest name it takes 94 columns."""
+NEW_TO_THEM = "NDCG@10 new: among the items that a customer had nothing to do with before."
 FITS = frozenset({"fit", "refit", "final"})
 """Stages that go through epochs."""
 FIGURES = {"loss": ("loss", 2), "metric": ("NDCG@10", 3), "val_loss": ("val. loss", 2)}
@@ -120,7 +121,10 @@ def evaluate(
     if as_json:
         answer_json(body)
         return
-    _table("bought from 2011-11-10 on", [(line.name, line.report) for line in lines])
+    _table(
+        "bought from 2011-11-10 on",
+        [(BASELINE_TITLES.get(line.name, line.name), line.report) for line in lines],
+    )
     for line in lines:
         if line.said:
             say(f"{line.name}: {line.said} ({line.seconds:.0f} s)")
@@ -143,32 +147,38 @@ def _measure(data: Path, names: list[str], seed: int) -> list[Measured]:
     from app.training import benchmark
 
     with progress_bar() as bar:
-        task = bar.add_task("Evaluating", total=len(names), note="")
-        told: object = None
-
-        def report(model: str, progress: TrainProgress) -> None:
-            nonlocal told
-            note = _said_of(model, progress)
-            bar.update(task, completed=names.index(model) + progress.fraction, note=note)
-            step = (model, progress.epoch if progress.loss is not None else None)
-            if bar.disable and step != told:
-                told = step
-                say(f"  {note}")
-
+        seen = _Evaluated(bar, names)
         try:
-            return benchmark.run(data, names, seed=seed, report=report)
+            return benchmark.run(data, names, seed=seed, report=seen.report)
         except pl.exceptions.PolarsError as error:
             raise InvalidInputError(f"{data} is not the Online Retail Parquet file.") from error
 
 
-def _said_of(model: str, progress: TrainProgress) -> str:
-    parts = [model, progress.stage]
-    if progress.epoch is not None:
-        parts.append(f"epoch {progress.epoch}/{progress.epochs or '?'}")
-    for value, label in ((progress.loss, "loss"), (progress.metric, "NDCG@10")):
-        if value is not None:
-            parts.append(f"{label} {value:.3f}")
-    return ", ".join(parts)
+class _Evaluated:
+    """An evaluation on the terminal: a bar over all models, or a line for each epoch where there is none."""
+
+    def __init__(self, bar: Progress, names: list[str]) -> None:
+        self._bar = bar
+        self._names = names
+        self._task = bar.add_task("baselines", total=len(names), note="")
+        self._model: str | None = None
+        self._figures: dict[str, float | None] = {}
+        self._told: object = None
+
+    def report(self, model: str, progress: TrainProgress) -> None:
+        """Show how far it is; an epoch's figures stay until the next one's are there."""
+        if model != self._model:
+            self._model, self._figures = model, {}
+        fresh = progress.loss is not None
+        if fresh:
+            self._figures = {name: getattr(progress, name) for name in FIGURES}
+        note = progress_note(progress.stage, progress.epoch, progress.epochs, figures=self._figures)
+        done = self._names.index(model) + progress.fraction
+        self._bar.update(self._task, description=model, completed=done, note=note)
+        step = (model, progress.stage, progress.epoch if fresh else None)
+        if self._bar.disable and step != self._told and (fresh or progress.stage != "fit"):
+            self._told = step
+            say(f"  {model}: {note}")
 
 
 def _write(path: Path, body: JsonObject) -> None:
@@ -307,8 +317,7 @@ def _job_json(job: Job) -> JsonObject:
 
 def _show_result(version: ModelVersion) -> None:
     metrics = version.metrics
-    reports = [*metrics.get("baselines", {}).items(), (version.model, metrics.get("test"))]
-    _table("on the later slice", [(name, report) for name, report in reports if report])
+    _table("on the later slice", compared(version.model, metrics))
     verdict = version.metrics.get("verdict")
     if verdict:
         say(str(verdict))
@@ -319,8 +328,23 @@ def _show_result(version: ModelVersion) -> None:
         say(f"{version.version} is kept; to make it live: recserve models activate {version.version}")
 
 
+def compared(model: str, metrics: JsonObject) -> list[tuple[str, JsonObject]]:
+    """The rows of a training's table: the baselines by their readable names, then the model.
+
+    Args:
+        model: Its name; where a baseline has the same one, that is said to be at its defaults.
+        metrics: What `metrics.json` holds.
+    """
+    rows = [
+        (f"{name}, at its defaults" if name == model else BASELINE_TITLES.get(name, name), report)
+        for name, report in metrics.get("baselines", {}).items()
+    ]
+    return [row for row in (*rows, (model, metrics.get("test"))) if row[1]]
+
+
 def _table(corner: str, reports: list[tuple[str, JsonObject]]) -> None:
     rows = [
         (name, *(figure(report[reading][key]) for _, reading, key in COLUMNS)) for name, report in reports
     ]
     table((corner, *(label for label, _, _ in COLUMNS)), rows)
+    say(NEW_TO_THEM)

@@ -11,6 +11,7 @@ BASELINE_TITLES: Mapping[str, str] = {
     "popularity": "popularity",
     "popularity_decayed": "popularity, 14-day half-life",
     "transitions": "transitions",
+    "first_order": "first-order transitions",
 }
 METRICS: Sequence[tuple[str, str, str]] = (
     ("unseen", "ndcg@10", "NDCG@10 new to them"),

@@ -9,8 +9,9 @@ import pytest
 from rich.console import Console
 
 from app.cli.console import progress_bar
-from app.cli.training import _note
+from app.cli.training import COLUMNS, _Evaluated, _note, _table, compared
 from app.domain.types import Job, JobState, JsonObject
+from app.training.progress import Progress
 
 CURVES = {"loss": [9.1, 10.0974], "val_loss": [9.2, 7.0281], "metric": [0.1, 0.1411]}
 
@@ -60,3 +61,38 @@ def test_progress_of_a_later_fit_shows_no_figures_of_the_first(stage: str) -> No
 
 def test_progress_between_fits_shows_no_epoch() -> None:
     assert _note(a_job("evaluate")) == "evaluate"
+
+
+def test_evaluation_keeps_the_figures_of_the_last_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    bar = progress_bar()
+    seen = _Evaluated(bar, ["gru4rec", "multvae"])
+    seen.report("gru4rec", Progress("fit", 0.2, epoch=1, epochs=9, loss=7.0, val_loss=7.5, metric=0.1))
+    seen.report("gru4rec", Progress("fit", 0.21, epoch=2, epochs=9))
+    assert bar.tasks[0].description == "gru4rec"
+    assert bar.tasks[0].fields["note"] == "fit, epoch 2/9, loss 7.00, NDCG@10 .100, val. loss 7.50"
+    seen.report("multvae", Progress("fit", 0.05, epoch=1, epochs=9))
+    assert bar.tasks[0].fields["note"] == "fit, epoch 1/9", "another model's figures are gone"
+
+
+def a_report() -> JsonObject:
+    return {
+        reading: {key: 0.25 for _, where, key in COLUMNS if where == reading} for reading in ("unseen", "all")
+    }
+
+
+def test_table_of_a_training_fits_100_columns_in_readable_names(capsys: pytest.CaptureFixture[str]) -> None:
+    baselines = {
+        name: a_report() for name in ("popularity", "popularity_decayed", "first_order", "transitions")
+    }
+    rows = compared("transitions", {"baselines": baselines, "test": a_report()})
+    _table("bought from 2011-11-10 on", rows)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 100
+    assert [line[:28].strip() for line in lines[1:]] == [
+        "popularity",
+        "popularity, 14-day half-life",
+        "first-order transitions",
+        "transitions, at its defaults",
+        "transitions",
+    ]

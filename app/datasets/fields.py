@@ -89,9 +89,21 @@ class FieldMap:
             return None
         return None if isinstance(cell, float) and math.isnan(cell) else cell
 
+    def number_cell(self, values: Mapping[str, object], name: str) -> object:
+        """The field's cell as `cell` gives it, but NaN stays one: in an amount it is a mistake, not a gap."""
+        column = self.columns.get(name)
+        raw = values.get(column) if column is not None and name not in self.constants else None
+        return raw if _is_nan(raw) else self.cell(values, name)
+
     def names(self) -> list[str]:
         """The fields that something fills."""
         return sorted({*self.columns, *self.constants})
+
+
+def _is_nan(cell: object) -> bool:
+    if isinstance(cell, str):
+        return cell.strip().lower() == "nan"
+    return isinstance(cell, float | Decimal) and cell != cell  # noqa: PLR0124  # only NaN differs from itself
 
 
 def field_map(

@@ -24,7 +24,7 @@ from app.datasets.fields import (
 from app.datasets.readers import Row
 from app.datasets.tally import Tally
 from app.domain.currencies import CURRENCIES
-from app.domain.event_names import canonical_name
+from app.domain.event_names import ITEM_NAMES, canonical_name
 from app.domain.types import Event, EventItem, Item, User
 
 MAX_LINES = 5_000
@@ -147,7 +147,7 @@ def _item(values: Mapping[str, object], fields: FieldMap) -> Item:
         title=text(cell("title"), "title"),
         description=text(cell("description"), "description"),
         categories=words(cell("categories"), "categories"),
-        price=money(cell("price"), "price"),
+        price=money(fields.number_cell(values, "price"), "price"),
         currency=_currency(cell("currency")),
         image_url=text(cell("image_url"), "image_url"),
         url=text(cell("url"), "url"),
@@ -192,27 +192,33 @@ def _event(values: Mapping[str, object], fields: FieldMap, rules: EventRules) ->
     def cell(name: str) -> object:
         return fields.cell(values, name)
 
+    def finite(name: str) -> object:
+        return fields.number_cell(values, name)
+
     happened_at = instant(cell("timestamp"), "timestamp", fields.zone)
     if happened_at is None:
         raise CellError("timestamp is missing")
     if happened_at > rules.now + MAX_AHEAD:
         raise CellError("timestamp is more than a day ahead of now")
+    name = _name(cell("event"), rules)
     event = Event(
         event_id=identifier(cell("event_id"), "event_id") or "",
-        name=_name(cell("event"), rules),
+        name=name,
         happened_at=happened_at,
         received_at=rules.now,
         user_id=identifier(cell("user_id"), "user_id"),
         anonymous_id=identifier(cell("anonymous_id"), "anonymous_id"),
         session_id=identifier(cell("session_id"), "session_id"),
-        items=_lines(cell),
-        value=money(cell("value"), "value"),
+        items=_lines(cell, finite),
+        value=money(finite("value"), "value"),
         currency=_currency(cell("currency")),
         recommendation_id=identifier(cell("recommendation_id"), "recommendation_id"),
         context=json_object(cell("context"), "context"),
     )
     if event.user_id is None and event.anonymous_id is None and event.session_id is None:
         raise CellError("user_id, anonymous_id and session_id are all missing")
+    if not event.items and name in ITEM_NAMES and "item_id" in fields.names():
+        raise CellError("item_id is missing, which an event of this name needs")
     return event if event.event_id else replace(event, event_id=content_id(event))
 
 
@@ -223,7 +229,7 @@ def _name(cell: object, rules: EventRules) -> str:
     return canonical_name(rules.names.get(name, name))
 
 
-def _lines(cell: Callable[[str], object]) -> tuple[EventItem, ...]:
+def _lines(cell: Callable[[str], object], number_cell: Callable[[str], object]) -> tuple[EventItem, ...]:
     """The event's products: the list ``items`` of the API's own form, or the row's one product."""
     listed = cell("items")
     if isinstance(listed, str):
@@ -236,19 +242,19 @@ def _lines(cell: Callable[[str], object]) -> tuple[EventItem, ...]:
             raise CellError("items is not a list of objects")
         if len(listed) > MAX_LINES:
             raise CellError(f"the event has more than {MAX_LINES} lines")
-        return tuple(_line(line.get) for line in listed)
-    return (_line(cell),) if cell("item_id") is not None else ()
+        return tuple(_line(line.get, line.get) for line in listed)
+    return (_line(cell, number_cell),) if cell("item_id") is not None else ()
 
 
-def _line(cell: Callable[[str], object]) -> EventItem:
-    quantity = number(cell("quantity"), "quantity")
+def _line(cell: Callable[[str], object], number_cell: Callable[[str], object]) -> EventItem:
+    quantity = number(number_cell("quantity"), "quantity")
     if quantity is not None and quantity <= 0:
         raise CellError("quantity is not above 0")
     index = number(cell("index"), "index")
     return EventItem(
         item_id=_needed(identifier(cell("item_id"), "item_id"), "item_id"),
         quantity=quantity,
-        price=money(cell("price"), "price"),
+        price=money(number_cell("price"), "price"),
         index=None if index is None else int(index),
     )
 

@@ -26,6 +26,9 @@ GA4_NAMES = frozenset(
 )
 """GA4's e-commerce events, and the opinions that GA4 has no name for."""
 
+ITEM_NAMES = GA4_NAMES - {"search", "view_item_list", "view_cart", "begin_checkout"}
+"""Those of them that say something of an item; without one they say nothing."""
+
 SEGMENT_ALIASES: Mapping[str, str] = MappingProxyType(
     {
         "product list viewed": "view_item_list",

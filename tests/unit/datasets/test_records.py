@@ -6,10 +6,13 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import pytest
+
 from app.datasets.fields import field_map
 from app.datasets.readers import Row
 from app.datasets.records import EventRules, events, items, users
 from app.datasets.tally import Tally
+from app.domain.event_names import ITEM_NAMES
 from app.domain.types import Event, EventItem, Item, User
 
 NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
@@ -115,6 +118,42 @@ def test_events_count_rejections_by_reason_with_their_first_lines() -> None:
         "event is missing": [13],
         "price is not a number": [14],
     }
+
+
+@pytest.mark.parametrize("name", sorted(ITEM_NAMES))
+@pytest.mark.parametrize("item_id", ["", " ", None])
+def test_events_of_an_item_refuse_rows_that_name_none(name: str, item_id: object) -> None:
+    found, tally = read_events(a_row(event=name, item_id=item_id))
+    assert found == []
+    assert list(tally.rejected) == ["item_id is missing, which an event of this name needs"]
+
+
+@pytest.mark.parametrize("name", ["search", "view_cart", "begin_checkout", "view_item_list", "newsletter"])
+def test_events_that_need_no_item_may_leave_it_empty(name: str) -> None:
+    found, tally = read_events(a_row(event=name, item_id=""))
+    assert [event.items for event in found] == [()]
+    assert tally.rejected_rows == 0
+
+
+def test_events_of_files_without_a_column_of_items_are_taken() -> None:
+    columns = [name for name in COLUMNS if name not in {"item_id", "items"}]
+    found, _ = read_events(a_row(), columns=columns)
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize("field", ["price", "quantity", "value"])
+@pytest.mark.parametrize("cell", ["NaN", " nan ", float("nan"), Decimal("NaN"), "inf", float("-inf")])
+def test_events_refuse_amounts_that_are_not_finite(field: str, cell: object) -> None:
+    found, tally = read_events(a_row(**{field: cell}), columns=(*COLUMNS, "value"))
+    assert found == []
+    assert list(tally.rejected) == [f"{field} is not a finite number"]
+
+
+def test_items_refuse_a_price_that_is_no_number() -> None:
+    mapping = field_map("items", columns=("item_id", "price"), maps=[])
+    tally = Tally()
+    assert list(items(iter([Row(2, {"item_id": "i", "price": "NaN"})]), mapping, tally)) == []
+    assert list(tally.rejected) == ["price is not a finite number"]
 
 
 def test_events_refuse_lists_of_items_that_are_none() -> None:

@@ -178,24 +178,25 @@ def _scores(source: str, question: Question) -> FloatArray | None:
     if source in scenarios.MODEL_SOURCES:
         return _model_scores(source, question) if question.model is not None else None
     catalogue, window = question.catalogue, question.request.window_days
-    if source in {scenarios.LATEST, scenarios.CATALOGUE}:
-        scores = _unasked_scores(source, question)
-        # The caller's own list is ranked whole; else an item that an event made is none of the shop's news.
-        whole = question.request.only_item_ids is not None
-        return scores if whole else np.where(catalogue.in_range, scores, -np.inf)
+    if source == scenarios.LATEST:
+        return _latest_scores(question)
+    if source == scenarios.CATALOGUE:
+        # What only events made comes last of all: it is nobody's news, but better than a short list.
+        behind = np.where(catalogue.in_range, 0, len(catalogue.items))
+        return -(catalogue.rank + behind).astype(np.float64)
     if source == scenarios.CONTENT:
         place = _anchor(question)
         return None if place is None else candidates.content(place, catalogue)
     return question.popularity.scores(source, catalogue, window)
 
 
-def _unasked_scores(source: str, question: Question) -> FloatArray:
-    """float64 (items,) of a source that needs nobody's deeds."""
+def _latest_scores(question: Question) -> FloatArray:
+    """float64 (items,); without what only events made, unless the caller's own list is ranked."""
     catalogue, window = question.catalogue, question.request.window_days
-    if source == scenarios.CATALOGUE:
-        return -catalogue.rank.astype(np.float64)
     since = None if window is None else _window_start(question, window)
-    return candidates.latest(catalogue, since=since)
+    scores = candidates.latest(catalogue, since=since)
+    whole = question.request.only_item_ids is not None
+    return scores if whole else np.where(catalogue.in_range, scores, -np.inf)
 
 
 def _model_scores(source: str, question: Question) -> FloatArray | None:

@@ -272,16 +272,17 @@ def test_list_is_never_short_and_never_holds_what_it_must_not(
     assert ids(snapshot, listed(replace(asked))) == got
 
 
-def test_items_made_by_an_event_are_no_news_beside_described_ones() -> None:
+def test_items_made_by_an_event_come_after_all_described_ones() -> None:
     snapshot = catalogue(
         item("made", cold=True, created_at=NOW),
         item("counted", cold=True, created_at=NOW),
         item("old", created_at=NOW - timedelta(days=9)),
     )
     counts = [("counted", "purchase", "2026-11-24", 1)]
-    assert answer(snapshot, scenario="latest", n=9) == ["old"]
-    assert answer(snapshot, scenario="popular", counts=counts, n=9) == ["counted", "old"]
-    assert answer(snapshot, n=9) == ["old"]
+    assert answer(snapshot, scenario="latest", n=1) == ["old"]
+    assert answer(snapshot, scenario="latest", n=9) == ["old", "counted", "made"]
+    assert answer(snapshot, scenario="popular", counts=counts, n=9) == ["counted", "old", "made"]
+    assert answer(snapshot, n=9) == ["old", "counted", "made"]
     assert set(answer(snapshot, scenario="rank", only_item_ids=("made", "old"), n=2)) == {"made", "old"}
 
 

@@ -216,6 +216,7 @@ def make_recommend(base: Foundation, models: ModelRegistry) -> Recommend:
         half_life_days=base.settings.popularity_half_life_days,
         last_resort=LastResortFile(base.settings.scratch_dir / "last_resort.json"),
         metrics=base.metrics,
+        poll_s=base.settings.popularity_poll_s,
     )
     return Recommend(
         models=models,

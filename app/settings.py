@@ -73,6 +73,9 @@ class Settings(BaseSettings):
     popularity_half_life_days: float = Field(
         default=14.0, gt=0, description="Days after which a sale counts half in popular lists."
     )
+    popularity_poll_s: float = Field(
+        default=5.0, gt=0, description="Seconds between two looks for new events, for popular lists."
+    )
     retrain_model: str = Field(
         default="multvae", description="What a retraining fits where the call names nothing."
     )

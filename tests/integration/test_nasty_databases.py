@@ -25,7 +25,9 @@ REFUSED_BEFORE_THE_STORE = frozenset({400, 401, 403, 405, 408, 413, 415, 422})
 
 @contextmanager
 def world_over(stores: Stores, clock: FixedClock, folder: Path) -> Iterator[World]:
-    with running(build_services(stores, clock, folder=folder), stores, clock) as made:
+    # Counted once: a look in the middle of one run alone would change its popular lists.
+    services = build_services(stores, clock, folder=folder, popularity_poll_s=3600.0)
+    with running(services, stores, clock) as made:
         seed(made)
         yield made
 

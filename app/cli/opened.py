@@ -11,6 +11,7 @@ from app.bootstrap import Foundation, lay_foundation
 from app.cli.console import FailedError
 from app.domain.errors import StorageUnavailableError
 from app.telemetry import configure_logging
+from migrations.run import head
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -61,8 +62,6 @@ async def check_schema(settings: Settings) -> None:
 
 
 async def _require_schema(base: Foundation) -> None:
-    from migrations.run import head
-
     async def work(connection: AsyncConnection) -> str | None:
         found = await connection.exec_driver_sql("SELECT version_num FROM alembic_version")
         row = found.first()

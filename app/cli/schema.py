@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from app.cli.console import FailedError, answer, load_settings, say
+from app.domain.errors import InvalidInputError
 
 
 def register(app: typer.Typer) -> None:
@@ -27,7 +28,7 @@ def migrate(
       RECSERVE_DATABASE_URL=postgresql://me:secret@localhost/shop recserve migrate
       recserve migrate --sql > migrations.sql
     """
-    url = load_settings().database_url
+    url = _checked(load_settings().database_url)
     if sql:
         from migrations import run
 
@@ -52,6 +53,16 @@ def migrate_database(url: str, revision: str = "head") -> str:
     except (SQLAlchemyError, OSError, CommandError) as error:
         raise FailedError(f"The database could not be migrated: {_first_line(error)}") from error
     return run.head() if revision == "head" else revision
+
+
+def _checked(url: str) -> str:
+    from app.adapters.sql.engine import async_url
+
+    try:
+        async_url(url)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"RECSERVE_DATABASE_URL: {error}") from None
+    return url
 
 
 def _first_line(error: Exception) -> str:

@@ -141,6 +141,15 @@ def test_scratch_folder_that_cannot_be_made_is_named(command: str) -> None:
     assert "Traceback" not in err
 
 
+def test_migrate_names_an_address_that_cannot_be_read(
+    recserve: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RECSERVE_DATABASE_URL", "postgresql://me:hunter2@h:port/x")
+    done = recserve("migrate")
+    assert (done.code, done.out) == (2, "")
+    assert done.err == "recserve: RECSERVE_DATABASE_URL: The database address cannot be read.\n"
+
+
 def test_settings_never_show_what_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RECSERVE_USER_TOKEN_SECRET", "hunter2")
     with pytest.raises(InvalidInputError) as caught:

@@ -14,7 +14,7 @@ from app.domain.errors import StorageUnavailableError
 from app.domain.ports import Clock, EventStore
 from app.domain.recommendations import RecommendationRequest
 from app.domain.types import Interaction, ItemEvents, Subject
-from app.domain.weights import EventWeight
+from app.domain.weights import UNKNOWN_WEIGHT, EventWeight
 from app.pipeline.history import past_of
 from app.services.answering import Material
 from app.services.deadlines import LateError, Patience
@@ -29,6 +29,9 @@ DATABASE_UNAVAILABLE = "database-unavailable"
 NO_SUBJECT = Subject()
 PAST_LINES = 20_000
 """Lines of each id that what was met, bought and disliked is read from: a whole life of a customer."""
+
+DEEPER = 20
+"""So many times further back a history is read that is mostly of events without weight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +120,15 @@ class Reader:
         newest = await self._events.history(subject, limit=self._history_limit)
         if len(newest) < self._history_limit:
             return _Stored(newest)
+        if 2 * len(self._telling(newest)) < len(newest):
+            # Impressions say nothing, and there are many of them: what does say something lies deeper.
+            deeper = await self._events.history(subject, limit=DEEPER * self._history_limit)
+            newest = self._telling(deeper)[-self._history_limit :]
         # There may be more. Summing it up costs far more than reading its end, and most people have no more.
         return _Stored(newest, await self._events.met(subject, lines=PAST_LINES))
+
+    def _telling(self, history: Sequence[Interaction]) -> list[Interaction]:
+        return [line for line in history if self._weights.get(line.name, UNKNOWN_WEIGHT).weight != 0]
 
     async def _attempt(self, part: str, work: Coroutine[Any, Any, T]) -> T | None:
         try:

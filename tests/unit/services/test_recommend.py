@@ -185,6 +185,15 @@ async def test_recommend_remembers_what_was_met_however_much_came_later(
         assert "b" not in ids(await shop.recommend.recommend(ask(exclude_seen=exclude_seen, n=9)))
 
 
+async def test_recommend_asks_the_model_with_what_lies_below_impressions(tmp_path: Path) -> None:
+    async with open_shop(tmp_path, scorer=table_scorer()) as shop:
+        await shop.happened(event("bought", "a", name="purchase", minutes=-90))
+        lists = (event(f"list-{number}", "e", name="view_item_list", minutes=-60) for number in range(250))
+        await shop.happened(*lists)
+        answer = await shop.recommend.recommend(ask(n=2))
+        assert (ids(answer), answer.served_by) == (["b", "c"], ServedBy.MODEL)
+
+
 async def test_recommend_sums_up_the_past_only_of_people_with_a_long_one(tmp_path: Path) -> None:
     stores = memory_stores(clock=FixedClock())
     events = CountingEvents(stores.events)

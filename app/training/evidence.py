@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.domain.types import JsonObject, ModelVersion
-from app.evaluation.protocol import headline
+from app.evaluation.protocol import READINGS, headline
 from app.training.gate import Duel, Evidence, Measured, Parity
 
 LIVE = "live"
+POPULARITY = "popularity"
 
 
 def evidence_of(metrics: JsonObject, *, live: ModelVersion | None, parity: Parity | None) -> Evidence:
@@ -28,6 +29,7 @@ def evidence_of(metrics: JsonObject, *, live: ModelVersion | None, parity: Parit
         parity=parity,
         duel=None if rival is None else Duel(_measured(rival["candidate"]), _measured(rival["rival"])),
         live_recorded=None if live is None else _recorded(live.metrics),
+        is_popularity=metrics.get("model") == POPULARITY,
     )
 
 
@@ -41,4 +43,6 @@ def _measured(report: Mapping[str, Any]) -> Measured:
         ndcg=headline(report),
         users=int(report["all"]["people"]),
         coverage=report["all"].get("coverage@10"),
+        # As if the readings rose and fell together, which is the most that their mean can err.
+        error=sum(float(report[reading]["ndcg@10_error"]) for reading in READINGS) / len(READINGS),
     )

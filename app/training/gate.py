@@ -10,6 +10,8 @@ from app.domain.types import JsonObject
 
 TOLERANCE = 0.02
 MIN_USERS = 50
+CLEAR = 2.0
+"""Standard errors of the difference that a win over popularity must exceed, so that luck does not pass."""
 NDCG = "NDCG@10 (mean of both readings)"
 
 
@@ -21,11 +23,13 @@ class Measured:
         ndcg: NDCG@10 averaged over users, the mean of both readings (`app.evaluation.protocol.headline`).
         users: How many were measured.
         coverage: Share of the items that came up in anyone's top 10.
+        error: Standard error of `ndcg`.
     """
 
     ndcg: float
     users: int
     coverage: float | None = None
+    error: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,7 @@ class Evidence:
         parity: None where what is served is the very thing that was fitted.
         duel: None where there is no live version, or nobody can be measured after its window.
         live_recorded: NDCG@10 that the live version had reached when it was trained.
+        is_popularity: Whether the candidate is popularity itself.
     """
 
     candidate: Measured
@@ -73,6 +78,7 @@ class Evidence:
     parity: Parity | None = None
     duel: Duel | None = None
     live_recorded: float | None = None
+    is_popularity: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +114,15 @@ class Verdict:
 
 
 def judge(evidence: Evidence, *, tolerance: float = TOLERANCE) -> Verdict:
-    """Hold a candidate against plain popularity and the live version.
+    """Hold a candidate against plain popularity, which it must clearly beat, and the live version.
 
     Args:
         evidence: The figures.
-        tolerance: How much less than a rival's NDCG@10 is still as good, as a share of it.
+        tolerance: How much less than the live version's NDCG@10 is still as good, as a share of it.
     """
     checks = [
         _is_finite(evidence),
-        _beats_popularity(evidence, tolerance),
+        _beats_popularity(evidence),
         _covers_enough(evidence),
     ]
     if evidence.parity is not None:
@@ -132,12 +138,21 @@ def _is_finite(evidence: Evidence) -> Check:
     return Check("finite", finite, said)
 
 
-def _beats_popularity(evidence: Evidence, tolerance: float) -> Check:
-    ours, theirs = evidence.candidate.ndcg, evidence.popularity.ndcg
-    said = f"{NDCG} {ours:.4f} against {theirs:.4f} of popularity on the later slice"
-    if evidence.candidate.users == 0:
-        return Check("popularity", passed=False, said="Nobody can be measured on the later slice.")
-    return _compare("popularity", ours, theirs, said=said, tolerance=tolerance)
+def _beats_popularity(evidence: Evidence) -> Check:
+    if evidence.is_popularity:
+        return Check("popularity", passed=True, said="It is popularity itself: there is nothing to beat.")
+    ours, theirs = evidence.candidate, evidence.popularity
+    if ours.users < MIN_USERS:
+        said = f"Too few people to judge on the later slice: {ours.users} of at least {MIN_USERS}."
+        return Check("popularity", passed=False, said=said)
+    said = f"{NDCG} {ours.ndcg:.4f} against {theirs.ndcg:.4f} of popularity on the later slice"
+    won, needed = ours.ndcg - theirs.ndcg, CLEAR * math.hypot(ours.error, theirs.error)
+    # Written so that a figure that is no number fails.
+    if won > needed:
+        return Check("popularity", passed=True, said=f"{said}: better.")
+    if won > 0:
+        return Check("popularity", passed=False, said=f"{said}: within what luck gives ({needed:.4f}).")
+    return Check("popularity", passed=False, said=f"{said}: not better.")
 
 
 def _covers_enough(evidence: Evidence) -> Check:

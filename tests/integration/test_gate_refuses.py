@@ -14,7 +14,7 @@ from app.domain.ports import Scorer
 from app.domain.types import ModelVersion, VersionState
 from app.domain.weights import DEFAULT_WEIGHTS
 from app.evaluation.splits import TimeSplit, split_by_share
-from app.training.build import Plan, plan
+from app.training.build import plan
 from app.training.evidence import evidence_of
 from app.training.fitted import fitted_until
 from app.training.gate import Verdict, judge
@@ -61,19 +61,19 @@ def shuffled(labelled: Labelled, seed: int) -> Labelled:
 class Bench:
     """A slice of time, and a live version that was fitted on all before it."""
 
-    chosen: Plan
     labelled: Labelled
     split: TimeSplit
     live: ModelVersion
     scorer: Scorer
 
-    def verdict(self, learned: Labelled) -> Verdict:
-        """What the gate says of a model fitted on these events."""
-        stages = Stages(lambda _: None)
-        fitted = fitted_until(self.chosen, learned, self.split.test_from, 0, stages, stage="refit", seed=7)
-        rivals = {"live": Rival(self.scorer, self.live.window_end)}
-        metrics = measure(self.chosen, fitted, self.labelled, self.split, rivals)
-        return judge(evidence_of(metrics, live=self.live, parity=None))
+    def verdict(self, learned: Labelled, *, model: str = "transitions", first: bool = False) -> Verdict:
+        """What the gate says of a model fitted on these events; as the first version if that is asked."""
+        chosen, stages = plan(model, {}), Stages(lambda _: None)
+        fitted = fitted_until(chosen, learned, self.split.test_from, 0, stages, stage="refit", seed=7)
+        rivals = {} if first else {"live": Rival(self.scorer, self.live.window_end)}
+        metrics = measure(chosen, fitted, self.labelled, self.split, rivals)
+        live = None if first else self.live
+        return judge(evidence_of({**metrics, "model": model}, live=live, parity=None))
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
         metrics=trained.metrics,
     )
     scorer = FolderLoader().load(trained.folder)
-    return Bench(plan("transitions", {}), labelled, split, row, scorer)
+    return Bench(labelled, split, row, scorer)
 
 
 def test_a_model_as_good_as_the_live_one_passes(bench: Bench) -> None:
@@ -109,3 +109,16 @@ def test_a_model_as_good_as_the_live_one_passes(bench: Bench) -> None:
 def test_a_model_of_shuffled_labels_does_not(bench: Bench, seed: int) -> None:
     verdict = bench.verdict(shuffled(bench.labelled, seed))
     assert [check.name for check in verdict.checks if not check.passed][-1:] == ["live"]
+
+
+@pytest.mark.parametrize("model", ["transitions", "itemknn"])
+@pytest.mark.parametrize("seed", range(20))
+def test_nor_does_it_where_nothing_is_live(bench: Bench, model: str, seed: int) -> None:
+    verdict = bench.verdict(shuffled(bench.labelled, seed), model=model, first=True)
+    assert "popularity" in [check.name for check in verdict.checks if not check.passed], verdict.to_json()
+
+
+@pytest.mark.parametrize("model", ["transitions", "popularity"])
+def test_a_sound_first_version_passes(bench: Bench, model: str) -> None:
+    verdict = bench.verdict(bench.labelled, model=model, first=True)
+    assert verdict.passed, verdict.to_json()

@@ -20,7 +20,7 @@ from app.domain.types import Event, EventItem, Item, KeyKind
 from app.settings import Settings
 from tests.processes import running_with
 
-N_ITEMS, N_USERS, EVENTS_EACH = 30, 150, 16
+N_ITEMS, N_USERS, EVENTS_EACH = 30, 300, 16
 ENDED = {"succeeded", "failed", "cancelled"}
 
 

@@ -29,13 +29,47 @@ def test_judge_refuses_a_model_that_popularity_beats_and_says_so() -> None:
     verdict = judge(replace(GOOD, candidate=Measured(0.04, users=500, coverage=0.4)))
     assert not verdict.passed
     assert verdict.summary == (
-        "NDCG@10 (mean of both readings) 0.0400 against 0.0500 of popularity on the later slice: worse."
+        "NDCG@10 (mean of both readings) 0.0400 against 0.0500 of popularity on the later slice: not better."
     )
 
 
-@pytest.mark.parametrize(("ndcg", "names"), [(0.049, []), (0.0489, ["popularity"])])
-def test_judge_bears_two_per_cent_less_than_popularity(ndcg: float, names: list[str]) -> None:
-    assert failed(replace(GOOD, candidate=Measured(ndcg, users=500, coverage=0.4))) == names
+@pytest.mark.parametrize(
+    ("ours", "theirs", "error", "names"),
+    [
+        (0.0501, 0.05, 0.0, []),
+        (0.05, 0.05, 0.0, ["popularity"]),
+        (0.0, 0.0, 0.0, ["popularity"]),
+        (0.06, 0.05, 0.003, []),
+        (0.06, 0.05, 0.004, ["popularity"]),
+    ],
+)
+def test_judge_demands_a_win_over_popularity_that_luck_does_not_give(
+    ours: float, theirs: float, error: float, names: list[str]
+) -> None:
+    candidate = Measured(ours, users=500, coverage=0.4, error=error)
+    popularity = Measured(theirs, users=500, coverage=0.01, error=error)
+    assert failed(replace(GOOD, candidate=candidate, popularity=popularity)) == names
+
+
+@pytest.mark.parametrize(("users", "names"), [(50, []), (49, ["popularity"]), (3, ["popularity"])])
+def test_judge_refuses_on_too_few_people_and_says_how_many(users: int, names: list[str]) -> None:
+    evidence = replace(GOOD, candidate=Measured(0.10, users=users, coverage=0.4))
+    assert failed(evidence) == names
+    if names:
+        said = f"Too few people to judge on the later slice: {users} of at least 50."
+        assert judge(evidence).summary == said
+
+
+def test_judge_lets_popularity_itself_go_live_where_nothing_is() -> None:
+    same = Measured(0.05, users=3, coverage=0.01)
+    verdict = judge(Evidence(candidate=same, popularity=same, is_popularity=True))
+    assert verdict.passed
+    assert verdict.checks[1].said == "It is popularity itself: there is nothing to beat."
+
+
+def test_judge_holds_popularity_itself_against_the_live_version() -> None:
+    same = Measured(0.05, users=500, coverage=0.01)
+    assert failed(Evidence(same, same, live_recorded=0.10, is_popularity=True)) == ["live"]
 
 
 @pytest.mark.parametrize(("live", "names"), [(0.102, []), (0.1021, ["live"])])

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from time import monotonic
-from typing import IO, TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import IO, Annotated, Literal
 
 import typer
 
+from app.cli import bundled_shop
 from app.cli.console import FAILED, FailedError, answer_json, load_settings, progress_bar, run, say
+from app.cli.storing import importer_of, ticking
 from app.datasets import records
 from app.datasets.fields import CellError, FieldMap, field_map, instant
 from app.datasets.readers import Row, open_rows
@@ -23,12 +25,7 @@ from app.domain.errors import InvalidInputError
 from app.domain.types import Event, JsonObject
 from app.services.importing import Importer
 
-if TYPE_CHECKING:
-    from app.bootstrap import Foundation
-
 Kind = Literal["events", "items", "users"]
-TICK_ROWS = 500
-T = TypeVar("T")
 
 
 def register(app: typer.Typer) -> None:
@@ -81,38 +78,44 @@ class Reading:
         return records.events(self.rows, self.fields, self.rules, self.tally)
 
 
+Maps = Annotated[
+    list[str] | None, typer.Option("--map", help="FIELD=COLUMN; a column named like a field needs none.")
+]
+Constants = Annotated[list[str] | None, typer.Option("--set", help="FIELD=VALUE, the same for all rows.")]
+EventNames = Annotated[list[str] | None, typer.Option(help="THEIRS=OURS, for example transaction=purchase.")]
+Format = Annotated[
+    Literal["csv", "jsonl", "parquet"] | None, typer.Option("--format", help="Where the name does not say.")
+]
+Rejected = Annotated[
+    Path | None, typer.Option(help="Write the rows left out here, as JSON lines with line and reason.")
+]
+Dataset = Annotated[
+    Literal["online_retail"] | None, typer.Option(help="Clean this known data set: all three kinds.")
+]
+ShiftToNow = Annotated[
+    bool,
+    typer.Option(
+        "--shift-to-now", help="With --dataset: move time so that the last sale is at the first run's now."
+    ),
+]
+ShiftTo = Annotated[str | None, typer.Option(help="With --dataset: … is then.")]
+
+
 def import_(
     file: Annotated[Path, typer.Argument(help="A .csv, .tsv, .jsonl, .ndjson or .parquet file.")],
     *,
     kind: Annotated[Kind | None, typer.Option(help="What the rows are.")] = None,
-    map_: Annotated[
-        list[str] | None, typer.Option("--map", help="FIELD=COLUMN; a column named like a field needs none.")
-    ] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="FIELD=VALUE, the same for all rows.")
-    ] = None,
-    event_name: Annotated[
-        list[str] | None, typer.Option(help="THEIRS=OURS, for example transaction=purchase.")
-    ] = None,
-    format_: Annotated[
-        Literal["csv", "jsonl", "parquet"] | None,
-        typer.Option("--format", help="Where the name does not say."),
-    ] = None,
+    map_: Maps = None,
+    set_: Constants = None,
+    event_name: EventNames = None,
+    format_: Format = None,
     encoding: Annotated[str, typer.Option(help="Of a CSV file.")] = "utf-8",
     timezone: Annotated[str, typer.Option(help="Of times that name no offset.")] = "UTC",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and judge all, store nothing.")] = False,
-    rejected: Annotated[
-        Path | None, typer.Option(help="Write the rows left out here, as JSON lines with line and reason.")
-    ] = None,
-    dataset: Annotated[
-        Literal["online_retail"] | None, typer.Option(help="Clean this known data set: all three kinds.")
-    ] = None,
-    shift_to_now: Annotated[
-        bool, typer.Option("--shift-to-now", help="With --dataset: move time so that the last sale is now.")
-    ] = False,
-    shift_to: Annotated[
-        str | None, typer.Option(help="With --dataset: … is then; to go on with a stopped import.")
-    ] = None,
+    rejected: Rejected = None,
+    dataset: Dataset = None,
+    shift_to_now: ShiftToNow = False,
+    shift_to: ShiftTo = None,
     as_json: Annotated[bool, typer.Option("--json", help="Answer in JSON.")] = False,
 ) -> None:
     """Import events, items or users; run it again after a stop, nothing is stored twice.
@@ -130,27 +133,33 @@ def import_(
     """
     if dataset is not None:
         _refuse_with_dataset({"--kind": kind, "--map": map_, "--set": set_, "--event-name": event_name})
-        moment = datetime.now(UTC).isoformat() if shift_to_now else shift_to
-        last_sale_at = _moment(moment)
-        report = run(import_online_retail(file, last_sale_at=last_sale_at, dry_run=dry_run))
-    elif kind is None:
+        moment = _moment(datetime.now(UTC).isoformat() if shift_to_now else shift_to)
+        _conclude(run(bundled_shop.import_shop(file, last_sale_at=moment, dry_run=dry_run)), as_json=as_json)
+        return
+    if shift_to_now or shift_to:
+        raise InvalidInputError("--shift-to-now and --shift-to go with --dataset.")
+    options = Options(
+        maps=map_ or [],
+        constants=set_ or [],
+        event_names=_event_names(event_name or []),
+        file_format=format_,
+        encoding=encoding,
+        zone=_zone(timezone),
+        dry_run=dry_run,
+        rejected=rejected,
+    )
+    _conclude(run(import_file(file, _kind(kind), options)), as_json=as_json)
+
+
+def _kind(kind: Kind | None) -> Kind:
+    if kind is None:
         raise InvalidInputError(
             "Say what the rows are with --kind events, items or users (or name a --dataset)."
         )
-    elif shift_to_now or shift_to:
-        raise InvalidInputError("--shift-to-now and --shift-to go with --dataset.")
-    else:
-        options = Options(
-            maps=map_ or [],
-            constants=set_ or [],
-            event_names=_event_names(event_name or []),
-            file_format=format_,
-            encoding=encoding,
-            zone=_zone(timezone),
-            dry_run=dry_run,
-            rejected=rejected,
-        )
-        report = run(import_file(file, kind, options))
+    return kind
+
+
+def _conclude(report: JsonObject, *, as_json: bool) -> None:
     _show(report, as_json=as_json)
     if report["rejected_rows"] and not report["accepted"] and not report["duplicates"]:
         raise typer.Exit(FAILED)
@@ -160,17 +169,6 @@ def _refuse_with_dataset(options: Mapping[str, object]) -> None:
     for name, value in options.items():
         if value:
             raise InvalidInputError(f"{name} does not go with --dataset, which knows its own columns.")
-
-
-def _importer(base: Foundation) -> Importer:
-    stores = base.stores
-    return Importer(
-        events=stores.events,
-        items=stores.items,
-        users=stores.users,
-        cache=base.cache,
-        create_unknown=base.settings.create_unknown,
-    )
 
 
 def _moment(text: str | None) -> datetime | None:
@@ -212,12 +210,12 @@ async def import_file(file: Path, kind: Kind, options: Options) -> JsonObject:
         def tick() -> None:
             bar.update(task, completed=source.position, note=f"{tally.rows_read:,} rows")
 
-        reading = Reading(_ticking(source.rows(), tick), fields, rules, tally)
+        reading = Reading(ticking(source.rows(), tick), fields, rules, tally)
         if options.dry_run:
             reading.count(kind)
         else:
             async with opened(load_settings()) as base:
-                await reading.store(kind, _importer(base))
+                await reading.store(kind, importer_of(base))
     unused = [name for name in source.columns if name not in fields.columns.values()]
     return {
         "file": str(file),
@@ -229,72 +227,6 @@ async def import_file(file: Path, kind: Kind, options: Options) -> JsonObject:
     }
 
 
-async def import_online_retail(
-    file: Path, *, last_sale_at: datetime | None = None, dry_run: bool = False
-) -> JsonObject:
-    """Clean and import the bundled shop: items, users, then events; returns the report."""
-    from app.cli.opened import opened
-
-    started = monotonic()
-    shop = _loaded(file, last_sale_at)
-    events_total = shop.event_count()
-    report: JsonObject = {
-        "file": str(file),
-        "dataset": "online_retail",
-        "dry_run": dry_run,
-        "rows_read": shop.lines_read,
-        "rejected_rows": sum(shop.rejected.values()),
-        "rejected": [
-            {"reason": reason.replace("_", " "), "rows": rows}
-            for reason, rows in sorted(shop.rejected.items(), key=lambda pair: -pair[1])
-        ],
-        "spellings_merged": shop.spellings_merged,
-    }
-    items, users, tally = shop.items(), shop.users(), Tally()
-    report |= {"items": len(items), "users": len(users), "events": events_total}
-    if dry_run:
-        return report | {
-            "accepted": events_total,
-            "duplicates": 0,
-            "seconds": round(monotonic() - started, 1),
-        }
-    async with opened(load_settings()) as base:
-        with progress_bar() as bar:
-            importer = _importer(base)
-            await importer.items((Record(i, item) for i, item in enumerate(items)), Tally())
-            await importer.users((Record(i, user) for i, user in enumerate(users)), Tally())
-            task = bar.add_task("Importing events", total=events_total, note="")
-
-            def tick() -> None:
-                done = tally.accepted + tally.duplicates
-                bar.update(task, completed=done, note=f"{done:,} of {events_total:,}")
-
-            events = shop.events(received_at=datetime.now(UTC))
-            await importer.events((Record(i, event) for i, event in enumerate(_ticking(events, tick))), tally)
-    return report | {
-        "accepted": tally.accepted,
-        "duplicates": tally.duplicates,
-        "seconds": round(monotonic() - started, 1),
-    }
-
-
-def _loaded(file: Path, last_sale_at: datetime | None) -> Any:  # noqa: ANN401  # polars is imported here only
-    if not file.is_file():
-        raise InvalidInputError(f"There is no file {file}.")
-    try:
-        import polars as pl
-
-        from app.datasets.online_retail import load
-    except ImportError as error:
-        raise InvalidInputError(
-            "This data set needs polars, which the group requirements/train.txt brings."
-        ) from error
-    try:
-        return load(file, last_sale_at=last_sale_at)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise InvalidInputError(f"{file} is not the Online Retail Parquet file.") from error
-
-
 def _event_names(pairs: list[str]) -> dict[str, str]:
     names = {}
     for pair in pairs:
@@ -303,14 +235,6 @@ def _event_names(pairs: list[str]) -> dict[str, str]:
             raise InvalidInputError(f"--event-name {pair}: write it as THEIRS=OURS.")
         names[theirs] = ours
     return names
-
-
-def _ticking(rows: Iterator[T], tick: Callable[[], None]) -> Iterator[T]:
-    for place, row in enumerate(rows):
-        if place % TICK_ROWS == 0:
-            tick()
-        yield row
-    tick()
 
 
 def _output(path: Path) -> IO[str]:

@@ -8,7 +8,7 @@ customer gave back in one minute is one refund.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -22,6 +22,10 @@ from app.datasets.descriptions import Sales, comparison_key, merge_spellings, re
 from app.domain.types import Event, EventItem, Item, User
 
 CURRENCY = "GBP"
+ID_PREFIX = "online-retail-"
+"""How the ids of all its events begin."""
+BASKET = "%Y%m%d%H%M"
+"""A basket's minute in the id of its event."""
 RECENT_DAYS = 90
 PRICE_STEP = Decimal("0.0001")
 NOT_PRODUCTS = frozenset(
@@ -77,6 +81,27 @@ class OnlineRetail:
         )
         return [User(user_id=user, country=country) for user, country, _ in counted.iter_rows()]
 
+    def last_sale_at(self) -> datetime | None:
+        """When the last sale was; None where nothing was sold."""
+        return cast("datetime | None", self.lines.filter(pl.col("quantity") > 0)["sold_at"].max())
+
+    def moved(self, by: timedelta) -> OnlineRetail:
+        """The same till at other times; ids of events stay."""
+        return replace(self, lines=self.lines.with_columns(pl.col("sold_at") + by))
+
+    def ending_at(self, moment: datetime) -> OnlineRetail:
+        """The same till with its last sale then."""
+        last = self.last_sale_at()
+        return self if last is None else self.moved(moment - last)
+
+    @staticmethod
+    def moved_by(event_id: str, happened_at: datetime) -> timedelta | None:
+        """How far an import moved the till whose event of that id happened then; None for a foreign id."""
+        try:
+            return happened_at - datetime.strptime(event_id.split("-")[-2], BASKET).replace(tzinfo=UTC)
+        except (IndexError, ValueError):
+            return None
+
     def event_count(self) -> int:
         """How many events `events` gives."""
         return self.lines.select("basket", "user_id", pl.col("quantity") > 0).n_unique()
@@ -90,7 +115,7 @@ class OnlineRetail:
         )
         for basket, user_id, sale, item_ids, quantities, amounts, sold_at in baskets.iter_rows():
             yield Event(
-                event_id=f"online-retail-{user_id}-{basket:%Y%m%d%H%M}-{'purchase' if sale else 'refund'}",
+                event_id=f"{ID_PREFIX}{user_id}-{basket:{BASKET}}-{'purchase' if sale else 'refund'}",
                 name="purchase" if sale else "refund",
                 happened_at=sold_at.astimezone(UTC),
                 received_at=received_at,
@@ -126,12 +151,13 @@ def load(path: Path, *, last_sale_at: datetime | None = None) -> OnlineRetail:
     counts = judged.drop_nulls("reason")["reason"].value_counts().sort("reason")
     kept = judged.filter(pl.col("reason").is_null())
     merged = merge_spellings(_sales(kept))
-    return OnlineRetail(
-        lines=_shaped(kept, merged, last_sale_at),
+    shop = OnlineRetail(
+        lines=_shaped(kept, merged),
         lines_read=raw.height,
         rejected=dict(counts.iter_rows()),
         spellings_merged=kept["description"].n_unique() - len(set(merged.values())),
     )
+    return shop if last_sale_at is None else shop.ending_at(last_sale_at)
 
 
 def _reason() -> pl.Expr:
@@ -164,10 +190,8 @@ def _sales(kept: pl.DataFrame) -> dict[str, Sales]:
     }
 
 
-def _shaped(kept: pl.DataFrame, merged: Mapping[str, str], last_sale_at: datetime | None) -> pl.DataFrame:
-    """The lines under their items' ids and titles, at their (moved) times."""
-    last = cast("datetime | None", kept.filter(pl.col("quantity") > 0)["basket"].max())
-    shift = timedelta() if last_sale_at is None or last is None else last_sale_at - last.replace(tzinfo=UTC)
+def _shaped(kept: pl.DataFrame, merged: Mapping[str, str]) -> pl.DataFrame:
+    """The lines under their items' ids and titles."""
     titles = _titles(kept, merged)
     return kept.with_columns(
         key=pl.col("key").replace_strict(list(merged), list(merged.values()), return_dtype=pl.String)
@@ -177,7 +201,7 @@ def _shaped(kept: pl.DataFrame, merged: Mapping[str, str], last_sale_at: datetim
         item_id=pl.col("key").replace_strict({key: slug(key) for key in titles}, return_dtype=pl.String),
         title=pl.col("key").replace_strict(titles, return_dtype=pl.String),
         key="key",
-        sold_at=pl.col("basket").dt.cast_time_unit("us").dt.replace_time_zone("UTC") + shift,
+        sold_at=pl.col("basket").dt.cast_time_unit("us").dt.replace_time_zone("UTC"),
         basket=pl.col("basket").dt.cast_time_unit("us"),
         quantity="quantity",
         price="price",

@@ -130,7 +130,10 @@ class EventLog(Protocol):
 
 
 class Dump(Protocol):
-    """Whole tables, slice by slice, for an export."""
+    """Whole tables, slice by slice, for an export; and what an import asks of them."""
+
+    async def first_named(self, prefix: str) -> tuple[str, datetime] | None:
+        """The least event id that begins so, and when it happened; None where none does."""
 
     async def events(self, *, after: int, limit: int) -> list[StoredEvent]:
         """Events in the order of their receipt, from the first `seq` above `after`."""

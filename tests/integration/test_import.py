@@ -267,3 +267,39 @@ def test_import_dataset_stores_a_shop_once(
     purchase, refund = (stored.event for stored in stored_events(sqlite_url))
     assert purchase.happened_at == datetime(2026, 11, 24, 10, tzinfo=UTC)
     assert (purchase.name, len(purchase.items), refund.name) == ("purchase", 2, "refund")
+
+
+def a_till(file: Path, *, baskets: int) -> Path:
+    minute = datetime(2011, 1, 1, 9, 0)  # noqa: DTZ001  # the file's times name no zone
+    pl.DataFrame(
+        {
+            "Description": ["RED MUG" if n % 2 else "BLUE BAG" for n in range(baskets)],
+            "Quantity": [2] * baskets,
+            "InvoiceDate": [minute + timedelta(minutes=n) for n in range(baskets)],
+            "UnitPrice": [1.5] * baskets,
+            "CustomerID": [12346.0 + n % 50 for n in range(baskets)],
+            "Country": ["France"] * baskets,
+        }
+    ).write_parquet(file)
+    return file
+
+
+def test_import_dataset_goes_on_after_a_kill_at_the_first_runs_times(sqlite_url: str, tmp_path: Path) -> None:
+    count = 6_000
+    command = ["import", a_till(tmp_path / "till.parquet", baskets=count), "--dataset", "online_retail"]
+    environment = {"RECSERVE_DATABASE_URL": sqlite_url}
+    victim = spawn(*command, "--shift-to-now", environment=environment)
+    while victim.poll() is None and not ask(sqlite_url, lambda dump: dump.events(after=0, limit=1)):
+        pass
+    victim.send_signal(signal.SIGKILL)
+    victim.communicate(timeout=30)
+    assert 0 < len(stored_events(sqlite_url)) < count, "the import was not stopped on its way"
+    out, err = spawn(*command, "--shift-to-now", "--json", environment=environment).communicate(timeout=120)
+    assert json.loads(out)["events"] == count, err
+    assert "Events of an earlier run stand" in err
+    moved = {
+        stored.event.happened_at
+        - datetime.strptime(f"{stored.event.event_id.split('-')[3]}Z", "%Y%m%d%H%M%z")
+        for stored in stored_events(sqlite_url)
+    }
+    assert len(moved) == 1

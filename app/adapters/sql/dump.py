@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,6 +21,21 @@ class SqlDump:
     def __init__(self, database: Database, *, tenant: str) -> None:
         self._database = database
         self._tenant = tenant
+
+    async def first_named(self, prefix: str) -> tuple[str, datetime] | None:
+        """The least event id that begins so, and when it happened; None where none does."""
+        statement = (
+            sa.select(events.c.event_id, events.c.happened_at)
+            .where(events.c.tenant == self._tenant, events.c.item_index == 0, events.c.event_id >= prefix)
+            .order_by(events.c.event_id)
+            .limit(1)
+        )
+
+        async def work(connection: AsyncConnection) -> list[tuple[str, datetime]]:
+            return [(row.event_id, row.happened_at) for row in await connection.execute(statement)]
+
+        found = await self._database.read(work)
+        return next((row for row in found if row[0].startswith(prefix)), None)
 
     async def events(self, *, after: int, limit: int) -> list[StoredEvent]:
         """Events in the order of their receipt, from the first `seq` above `after`."""

@@ -26,6 +26,12 @@ def histories(rows: int = 6, width: int = 9, *, seed: int = 3) -> tuple[np.ndarr
     return items, np.where(there, rng.uniform(0.1, 8.0, (rows, width)), 0.0).astype(np.float32)
 
 
+def unsettle(made: Any, *, seed: int) -> None:
+    """Give a network random weights everywhere: fresh biases are zero and would hide what padding does."""
+    rng = np.random.default_rng(seed)
+    made.set_weights([rng.normal(0.0, 0.3, weight.shape).astype(np.float32) for weight in made.get_weights()])
+
+
 class ScoresContract:
     """What holds for anything that scores."""
 
@@ -80,7 +86,9 @@ class ModelContract(ScoresContract):
     toy_gain: ClassVar[float] = 1.5
 
     def make(self, *, seed: int = 1) -> Any:
-        return network(self.plan, N_ITEMS, seed=seed)
+        made = network(self.plan, N_ITEMS, seed=seed)
+        unsettle(made, seed=seed)
+        return made
 
     def ask(self, made: Any, items: np.ndarray, weights: np.ndarray) -> np.ndarray:
         return np.asarray(made({"item_idx": items, "weight": weights}, training=False))

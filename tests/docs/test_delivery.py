@@ -42,8 +42,15 @@ def test_compose_waits_for_services_that_exist(compose: dict[str, Any]) -> None:
 
 def test_compose_has_no_secret_of_its_own(compose: dict[str, Any]) -> None:
     environment = compose["services"]["api"]["environment"]
-    assert environment["RECSERVE_USER_TOKEN_SECRET"].startswith("${")
     assert "${POSTGRES_PASSWORD" in environment["RECSERVE_DATABASE_URL"]
+    for name in ("RECSERVE_USER_TOKEN_SECRET", "RECSERVE_ERASURE_SECRET"):
+        assert environment[name].startswith(f"${{{name}:?"), "asked for, never made up"
+
+
+def test_compose_asks_for_nothing_that_the_example_does_not_name() -> None:
+    asked = set(re.findall(r"\$\{(\w+):\?", (ROOT / "docker-compose.yml").read_text()))
+    example = (ROOT / ".env.example").read_text()
+    assert asked == set(re.findall(r"^(\w+)=$", example, re.MULTILINE))
 
 
 def test_image_copies_exist_and_users_are_unprivileged() -> None:

@@ -95,13 +95,14 @@ def sample(whole: Cases, *, most: int, seed: int) -> Cases:
     return whole.take(rows)
 
 
-def validate(score: Score, people: Cases) -> tuple[float, float]:
+def validate(score: Score, people: Cases) -> tuple[float | None, float]:
     """Loss and NDCG@10 (the mean of both readings) in one pass over the people.
 
     The loss is the mean over people of the cross-entropy of their targets under the softmax over all items:
-    what the training loss estimates.
+    what the training loss estimates. People whose targets are all unknown to the model have no loss; None
+    where nobody has one. One that is not finite makes the mean not finite.
     """
-    losses: list[float] = []
+    losses: list[float | None] = []
 
     def recorded(item_idx: NDArray[np.int32], weight: NDArray[np.float32]) -> NDArray[np.float32]:
         scores = score(item_idx, weight)
@@ -115,16 +116,18 @@ def validate(score: Score, people: Cases) -> tuple[float, float]:
         for lists in outcomes.values()
         if len(lists.rows)
     ]
-    known = [loss for loss in losses if np.isfinite(loss)]
-    return (float(np.mean(known)) if known else 0.0), (float(np.mean(each)) if each else 0.0)
+    known = [loss for loss in losses if loss is not None]
+    return (float(np.mean(known)) if known else None), (float(np.mean(each)) if each else 0.0)
 
 
-def _cross_entropy(scores: NDArray[np.float32], targets: NDArray[np.int32]) -> float:
+def _cross_entropy(scores: NDArray[np.float32], targets: NDArray[np.int32]) -> float | None:
     items = scores[1:].astype(np.float64)
     known = targets[targets <= len(items)]
     if not len(known):
-        return float("nan")
+        return None
     top = items.max()
+    if not np.isfinite(top):
+        return float("nan")
     return float(top + np.log(np.exp(items - top).sum()) - items[known - 1].mean())
 
 

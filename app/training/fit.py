@@ -31,7 +31,7 @@ class Epoch:
     Attributes:
         number: From 1.
         loss: Mean over the training batches, dropout on.
-        val_loss: On the validation slice; None in a refit, which has none.
+        val_loss: On the validation slice; None in a refit, which has none, or where no target is known.
         metric: NDCG@10 there, the mean of both readings.
         seconds: Training and validation.
     """
@@ -41,6 +41,11 @@ class Epoch:
     val_loss: float | None
     metric: float | None
     seconds: float
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether each loss that there is is a number."""
+        return math.isfinite(self.loss) and (self.val_loss is None or math.isfinite(self.val_loss))
 
 
 @dataclass(slots=True)
@@ -68,7 +73,7 @@ class History:
         }
 
 
-Validate = Callable[[Score], tuple[float, float]]
+Validate = Callable[[Score], tuple[float | None, float]]
 """A model's scores to its loss and its NDCG@10 on the validation slice."""
 OnEpoch = Callable[[Epoch, int], None]
 OnStep = Callable[[int, float], None]
@@ -106,7 +111,7 @@ def fit(
         val_loss, metric = validate(score) if validate is not None else (None, None)
         history.epochs.append(Epoch(number, loss, val_loss, metric, time.monotonic() - started))
         on_epoch(history.epochs[-1], epochs)
-        if not math.isfinite(loss):
+        if not history.epochs[-1].is_finite:
             break
         if metric is not None and best.is_over(number, metric, recommender):
             history.stopped_early = True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -68,7 +67,7 @@ def find_epochs(
         on_epoch=lambda epoch, most: stages.tell(_epoch_progress("fit", epoch, most)),
         on_step=lambda epoch, share: stages.tell(_step_progress("fit", epoch, share, epochs)),
     )
-    if not all(math.isfinite(epoch.loss) for epoch in history.epochs):
+    if not all(epoch.is_finite for epoch in history.epochs):
         raise DivergedError(
             f"The loss was not finite in epoch {len(history.epochs)}: the run diverged. "
             "Lower the learning rate."
@@ -126,8 +125,9 @@ def _epoch_progress(stage: str, epoch: Epoch, epochs: int) -> Progress:
         epoch.number / max(epochs, 1),
         epoch=epoch.number,
         epochs=epochs,
-        loss=epoch.loss,
-        val_loss=epoch.val_loss,
+        # What is no number has no place in a row or an answer; the error that follows says it.
+        loss=epoch.loss if epoch.is_finite else None,
+        val_loss=epoch.val_loss if epoch.is_finite else None,
         metric=epoch.metric,
     )
 

@@ -59,6 +59,22 @@ def test_make_targets_in_docs_exist() -> None:
     assert named - targets - prose == set()
 
 
+def test_contributing_names_files_and_contracts_that_exist() -> None:
+    page = text("CONTRIBUTING.md")
+    paths = re.findall(r"`((?:app|tests|models|docs|configs|migrations)/[^`]*)`", page)
+    assert [path for path in paths if not list(ROOT.glob(path))] == []
+    contracts = set(re.findall(r"`(\w+Contract)`", page))
+    inherited = "".join(file.read_text() for file in ROOT.glob("tests/**/models/test_*.py"))
+    assert [name for name in sorted(contracts) if f"({name})" not in inherited] == []
+    assert contracts, "the step names what a model's test inherits"
+
+
+def test_contributing_says_where_stages_are_called() -> None:
+    named = re.search(r"called in\s+`([^`]+)`", text("CONTRIBUTING.md"))
+    assert named is not None
+    assert {"filters", "rerank"} <= set(re.findall(r"from app\.pipeline\.(\w+) import", text(named[1])))
+
+
 def command_names() -> set[str]:
     import typer
 

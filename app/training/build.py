@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import models.quiet  # noqa: F401 (before Keras is imported anywhere)
+from app.training.bounds import refusal
 from app.training.errors import PlanError
 from models.base import Interactions, ModelSpec, Value
 from models.item_item import ItemItem
@@ -57,7 +58,7 @@ def plan(model: str, overrides: Mapping[str, Value]) -> Plan:
         overrides: Values that differ from the registry's.
 
     Raises:
-        PlanError: The model or a hyper-parameter is unknown, or a value is of the wrong kind.
+        PlanError: The model or a hyper-parameter is unknown, or a value is of the wrong kind or out of range.
     """
     try:
         known = spec(model)
@@ -69,8 +70,8 @@ def plan(model: str, overrides: Mapping[str, Value]) -> Plan:
         raise PlanError(f"{model} has no hyper-parameter {min(unknown)!r}; it has {there}")
     return Plan(
         known,
-        {name: _settled(name, default, overrides) for name, default in known.parameters.items()},
-        {name: _settled(name, default, overrides) for name, default in known.training.items()},
+        {name: _settled(known.name, name, default, overrides) for name, default in known.parameters.items()},
+        {name: _settled(known.name, name, default, overrides) for name, default in known.training.items()},
     )
 
 
@@ -86,12 +87,13 @@ def table(chosen: Plan, interactions: Interactions) -> ItemItem:
     return fitted
 
 
-def _settled(name: str, default: Value, overrides: Mapping[str, Value]) -> Value:
+def _settled(model: str, name: str, default: Value, overrides: Mapping[str, Value]) -> Value:
     value = overrides.get(name, default)
     if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        value = float(value)
     if type(value) is not type(default):
         raise PlanError(f"{name} must be a {type(default).__name__}, like {default!r}")
-    if isinstance(value, int | float) and not isinstance(value, bool) and value < 0:
-        raise PlanError(f"{name} must not be negative")
+    refused = refusal(model, name, value)
+    if refused is not None:
+        raise PlanError(refused)
     return value

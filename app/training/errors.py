@@ -2,7 +2,7 @@
 
 TrainingError
 ├── NotEnoughDataError   too few events to fit and to judge
-├── PlanError            an unknown model or hyper-parameter, or a value of the wrong kind
+├── PlanError            an unknown model or hyper-parameter, or a value of the wrong kind or out of range
 ├── DivergedError        the loss is no number any more
 └── ExportError          the exported graph does not answer as the network does
 """
@@ -19,7 +19,7 @@ class NotEnoughDataError(TrainingError):
 
 
 class PlanError(TrainingError, ValueError):
-    """The model or a hyper-parameter is unknown, or a value is of the wrong kind."""
+    """The model or a hyper-parameter is unknown, or a value is of the wrong kind or out of range."""
 
 
 class DivergedError(TrainingError):

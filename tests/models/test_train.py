@@ -11,6 +11,7 @@ import pytest
 
 from app.adapters.scorers.loader import FolderLoader
 from app.domain.probes import probe_queries
+from app.domain.weights import EventWeight
 from app.training.run import Progress, TrainingError, TrainRequest, train
 from tests.clocks import FixedClock
 from tests.unit.training.build import START
@@ -61,10 +62,11 @@ def test_a_network_is_fitted_judged_and_served(tmp_path: Path, model: str) -> No
 
 
 def test_a_run_that_diverges_says_so_and_leaves_nothing(tmp_path: Path) -> None:
-    wild = {**SMALL["multvae"], "epochs": 3, "learning_rate": 1e12}
+    # To the tenth, labels as large as these are beyond float32.
+    wild, huge = {**SMALL["multvae"], "epochs": 3, "power": 10.0}, {"view_item": EventWeight(1e30, 14.0)}
     with pytest.raises(TrainingError, match="diverged"):
         train(
-            TrainRequest("multvae", overrides=wild),
+            TrainRequest("multvae", overrides=wild, weights=huge),
             shop(),
             workdir=tmp_path,
             progress=lambda _: None,

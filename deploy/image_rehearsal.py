@@ -1,20 +1,22 @@
 """Perform the Dockerfile's own steps in a clean directory and start what the image would start.
 
-    python -m deploy.image_rehearsal                    # both targets, then `recserve serve` on SQLite
+    python -m deploy.image_rehearsal                    # both targets: `serve`, `worker` on its database
     python -m deploy.image_rehearsal --target api --keep
 
 For machines without a container engine. The instructions are read from the Dockerfile, so the rehearsal
 cannot drift from it; `/srv/recserve` stands for the rehearsal's directory, and the base image is this
 machine's Python 3.11. As root, USER steps drop to that uid, so that a file the image could not write fails
-here too.
+here too. Whatever is not as it should be ends the rehearsal with 1 and a line that says what.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import re
+import select
 import shlex
 import shutil
 import signal
@@ -33,6 +35,8 @@ ROOT = Path(__file__).resolve().parents[1]
 HOME = "/srv/recserve"
 IMAGE_UID = 65532
 START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 30.0
+QUIET_S = 5.0
 
 
 @dataclass
@@ -171,25 +175,99 @@ def wait_healthy(box: Container, process: subprocess.Popen[bytes], port: int) ->
     raise SystemExit(f"the health check did not pass within {START_TIMEOUT_S:.0f} s")
 
 
-def start(box: Container) -> None:
-    """Migrate, start the image's command, wait for its health check, ask for a list, stop it."""
+def expect(what: str, found: object, wanted: object) -> None:
+    """Say what was found; anything else than what was wanted ends the rehearsal."""
+    if found != wanted:
+        raise SystemExit(f"{what}: {found}, and not {wanted}")
+    print(f"  {what}: {found}", flush=True)
+
+
+def inside(box: Container, *command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end as the image's user."""
+    return subprocess.run(
+        command, cwd=box.home, env=box.env, capture_output=True, text=True, check=False, **drop_to(box.uid)
+    )
+
+
+def recserve(box: Container, *arguments: str) -> str:
+    """The answer of one of the image's commands, which must succeed."""
+    done = inside(box, *box.command[:-1], *arguments)
+    if done.returncode != 0:
+        raise SystemExit(f"recserve {' '.join(arguments)} ended with {done.returncode}:\n{done.stderr}")
+    return done.stdout
+
+
+def status(address: str, key: str | None = None) -> int:
+    """The status that a GET is answered with."""
+    headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+    try:
+        with urllib.request.urlopen(urllib.request.Request(address, headers=headers), timeout=5) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def resident_mb(process: subprocess.Popen[bytes]) -> float:
+    """Its memory."""
+    pages = int(Path(f"/proc/{process.pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGESIZE") / 1e6
+
+
+@contextlib.contextmanager
+def started(box: Container, *, output: int | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """The image's command, as its user; SIGTERM at the end must give 0."""
+    run = {"cwd": box.home, "env": box.env, "stdout": output, **drop_to(box.uid)}
+    # Without a buffer, so that a line that waits to be read is one that `select` sees.
+    process = subprocess.Popen(
+        box.command, start_new_session=True, stderr=subprocess.STDOUT, bufsize=0, **run
+    )
+    try:
+        yield process
+        asked = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        expect("exit code after SIGTERM", process.wait(timeout=STOP_TIMEOUT_S), 0)
+        print(f"  stopped in {time.monotonic() - asked:.1f} s")
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def check_api(box: Container) -> None:
+    """Start the service, ask it with and without a key, stop it."""
     port = free_port()
     box.env |= {"RECSERVE_HOST": "127.0.0.1", "RECSERVE_PORT": str(port)}
-    run = {"cwd": box.home, "env": box.env, **drop_to(box.uid)}
-    migrate = [*box.command[:-1], "migrate"]
-    subprocess.run(migrate, check=True, **run)
-    process = subprocess.Popen(box.command, start_new_session=True, **run)
-    try:
+    base = f"http://127.0.0.1:{port}"
+    key = json.loads(recserve(box, "keys", "create", "--kind", "sec", "--json"))["key"]
+    with started(box) as process:
         took = wait_healthy(box, process, port)
-        resident = int(Path(f"/proc/{process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
-        print(f"  healthy after {took:.1f} s, {resident / 1e6:.0f} MB resident, uid {box.uid}")
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/popular", timeout=5)
-        except urllib.error.HTTPError as error:
-            print(f"  GET /v1/popular without a key: {error.code}")
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        print(f"  stopped with exit code {process.wait(timeout=30)}")
+        print(f"  healthy after {took:.1f} s, {resident_mb(process):.0f} MB resident, uid {box.uid}")
+        expect("GET /healthz", status(f"{base}/healthz"), 200)
+        expect("GET /v1/popular without a key", status(f"{base}/v1/popular"), 401)
+        expect("GET /v1/popular with a key", status(f"{base}/v1/popular", key), 200)
+
+
+def check_worker(box: Container) -> None:
+    """Start the worker on a queue that is empty, see it wait, stop it."""
+    with started(box, output=subprocess.PIPE) as process:
+        began = time.monotonic()
+        first = next_line(process, START_TIMEOUT_S)
+        if first is None or "worker.started" not in first:
+            raise SystemExit(f"the worker did not start, but said: {first}")
+        print(f"  working after {time.monotonic() - began:.1f} s, {resident_mb(process):.0f} MB resident")
+        # It tells of each job that it claims, and of a queue that it cannot read.
+        expect(f"said with nothing to do for {QUIET_S:.0f} s", next_line(process, QUIET_S), None)
+        expect("still running", process.poll() is None, True)
+
+
+def next_line(process: subprocess.Popen[bytes], timeout_s: float) -> str | None:
+    """The next line that it prints; None where it prints none in time."""
+    output = process.stdout
+    if output is None or not select.select([output], [], [], timeout_s)[0]:
+        return None
+    return output.readline().decode(errors="replace").strip()
 
 
 def size_mb(folder: Path) -> float:
@@ -205,6 +283,33 @@ def readable(folder: Path) -> None:
     folder.chmod(0o755)
 
 
+def give_to(folder: Path, uid: int) -> None:
+    """Let the image's uid write there where this process may say so, as a volume of its would be."""
+    if os.geteuid() == 0:
+        os.chown(folder, uid, uid)
+
+
+def rehearse(target: str, data: Path, *, keep: bool) -> None:
+    """Build one target and check what it would start, on the database in `data`."""
+    home = Path(tempfile.mkdtemp(prefix=f"recserve-{target}-"))
+    readable(home)
+    began = time.monotonic()
+    try:
+        print(f"{target}:", flush=True)
+        box = build(target, home)
+        print(f"  built in {time.monotonic() - began:.0f} s, {size_mb(home / '.venv'):.0f} MB of packages")
+        box.env["RECSERVE_DATABASE_URL"] = f"sqlite:///{data}/recserve.db"
+        works = inside(box, "python", "-c", "import tensorflow").returncode == 0
+        expect("import tensorflow works", works, target == "trainer")
+        recserve(box, "migrate")
+        (check_api if target == "api" else check_worker)(box)
+    finally:
+        if keep:
+            print(f"  kept in {home}")
+        else:
+            shutil.rmtree(home)
+
+
 def main() -> int:
     """Rehearse the targets asked for."""
     parser = argparse.ArgumentParser(
@@ -213,24 +318,10 @@ def main() -> int:
     parser.add_argument("--target", choices=["api", "trainer"], action="append")
     parser.add_argument("--keep", action="store_true", help="leave the directory and print it")
     arguments = parser.parse_args()
-    for target in arguments.target or ["api", "trainer"]:
-        home = Path(tempfile.mkdtemp(prefix=f"recserve-{target}-"))
-        readable(home)
-        try:
-            print(f"{target}:", flush=True)
-            box = build(target, home)
-            print(f"  {size_mb(home / '.venv'):.0f} MB of packages")
-            if target == "api":
-                start(box)
-            else:
-                subprocess.run(
-                    [*box.command, "--help"], cwd=home, env=box.env, check=True, **drop_to(box.uid)
-                )
-        finally:
-            if arguments.keep:
-                print(f"  kept in {home}")
-            else:
-                shutil.rmtree(home)
+    with tempfile.TemporaryDirectory(prefix="recserve-data-") as data:
+        give_to(Path(data), IMAGE_UID)
+        for target in arguments.target or ["api", "trainer"]:
+            rehearse(target, Path(data), keep=arguments.keep)
     return 0
 
 

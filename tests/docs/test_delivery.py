@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,7 @@ import pytest
 import yaml
 
 from app.settings import Settings
+from deploy.image_rehearsal import Container, check_worker, started
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
@@ -73,3 +77,32 @@ def test_requirements_are_hashed_and_name_no_index() -> None:
         assert "://" not in body, path.name
         unhashed = re.findall(r"^[a-z0-9][^\s;]*==[^\\\n]+$", body, re.MULTILINE)
         assert unhashed == [], path.name
+
+
+def a_container(script: str, home: Path) -> Container:
+    return Container(home, dict(os.environ), command=[sys.executable, "-uc", script])
+
+
+TERMINABLE = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit({code}));"
+
+
+def test_rehearsal_ends_where_a_process_does_not_end_well(tmp_path: Path) -> None:
+    script = TERMINABLE.format(code=3) + "print('ready'); signal.pause()"
+    running = started(a_container(script, tmp_path), output=subprocess.PIPE)
+    process = running.__enter__()
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+    with pytest.raises(SystemExit, match="exit code after SIGTERM: 3, and not 0"):
+        running.__exit__(None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("raise SystemExit('no such command')", "did not start, but said: no such command"),
+        ("print('worker.started'); print('job.started'); signal.pause()", "job.started, and not None"),
+    ],
+)
+def test_rehearsal_ends_where_a_worker_does_not_wait(tmp_path: Path, script: str, said: str) -> None:
+    with pytest.raises(SystemExit, match=said):
+        check_worker(a_container(TERMINABLE.format(code=0) + script, tmp_path))

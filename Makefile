@@ -116,6 +116,8 @@ clean: ## Remove the environment, caches and the demo's data (not artifacts/ or 
 $(BUILD): requirements/build.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and was not found. \
 	On Debian: apt-get install python3.11 python3.11-venv; or name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c '' 2>/dev/null || { \
+		echo "$(PYTHON) cannot be run; name another: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "$(PYTHON) is older than Python 3.11; name a newer one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \

@@ -23,7 +23,7 @@ from app.datasets.records import EventRules, Record
 from app.datasets.tally import Tally
 from app.domain.errors import InvalidInputError
 from app.domain.types import Event, JsonObject
-from app.services.importing import Importer
+from app.services.importing import Importer, judge
 
 Kind = Literal["events", "items", "users"]
 
@@ -67,12 +67,12 @@ class Reading:
 
     def count(self, kind: Kind) -> None:
         """Judge every row as `store` would."""
-        found: Iterator[object] = self._events()
-        if kind != "events":
-            read = records.items if kind == "items" else records.users
-            found = read(self.rows, self.fields, self.tally)
-        for _ in found:
-            self.tally.accepted += 1
+        if kind == "items":
+            judge(records.items(self.rows, self.fields, self.tally), self.tally)
+        elif kind == "users":
+            judge(records.users(self.rows, self.fields, self.tally), self.tally)
+        else:
+            self.tally.accepted += sum(1 for _ in self._events())
 
     def _events(self) -> Iterator[Record[Event]]:
         return records.events(self.rows, self.fields, self.rules, self.tally)

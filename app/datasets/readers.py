@@ -91,6 +91,8 @@ class CsvRows:
     def __init__(self, path: Path, *, encoding: str = "utf-8") -> None:
         self.total = path.stat().st_size
         self._path = path
+        self._named = encoding
+        # A byte order mark at the beginning is no part of the first column's name.
         self._encoding = "utf-8-sig" if encoding.lower().replace("-", "") == "utf8" else encoding
         self._raw: IO[bytes] | None = None
         with self._open() as text:
@@ -138,7 +140,7 @@ class CsvRows:
             return io.TextIOWrapper(raw, encoding=self._encoding, newline="")
         except LookupError as error:
             raw.close()
-            raise InvalidInputError(f"There is no encoding {self._encoding}.") from error
+            raise InvalidInputError(f"There is no encoding {self._named}.") from error
 
     def _read_header(self, text: io.TextIOWrapper) -> str:
         try:
@@ -148,7 +150,7 @@ class CsvRows:
 
     def _not_text(self, line: int) -> InvalidInputError:
         return InvalidInputError(
-            f"{self._path.name} is not {self._encoding} text near line {line}: "
+            f"{self._path.name} is not {self._named} text near line {line}: "
             "name its encoding, for example --encoding latin-1."
         )
 

@@ -93,6 +93,16 @@ class Importer:
             await self._cache.bump(list(subjects))
 
 
+def judge(records: Iterator[Record[T]], tally: Tally) -> None:
+    """Count items or users as `Importer` would count them, and store nothing."""
+    for group in _grouped(records):
+        _count(tally, len(group), len({_id_of(record.value) for record in group}))
+
+
+def _id_of(value: Item | User) -> str:
+    return value.item_id if isinstance(value, Item) else value.user_id
+
+
 def _subjects(event: Event) -> tuple[str, ...]:
     return Subject(
         user_id=event.user_id, session_id=event.session_id, anonymous_id=event.anonymous_id

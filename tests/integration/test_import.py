@@ -269,6 +269,25 @@ def test_import_dataset_stores_a_shop_once(
     assert (purchase.name, len(purchase.items), refund.name) == ("purchase", 2, "refund")
 
 
+@pytest.mark.parametrize(("kind", "column"), [("items", "item_id"), ("users", "user_id")])
+def test_import_counts_a_row_twice_in_the_file_alike_when_dry(
+    sqlite_recserve: Commands, tmp_path: Path, kind: str, column: str
+) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text(f"{column}\na\na\nb\n")
+    dry = sqlite_recserve("import", file, "--kind", kind, "--dry-run", "--json").json
+    real = sqlite_recserve("import", file, "--kind", kind, "--json").json
+    assert (dry["accepted"], dry["duplicates"]) == (real["accepted"], real["duplicates"]) == (2, 1)
+
+
+def test_import_names_the_encoding_as_it_was_asked_for(sqlite_recserve: Commands, tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_bytes("item_id,title\na,M\u00fcsli\n".encode("latin-1"))
+    said = sqlite_recserve("import", file, "--kind", "items").err
+    assert "is not utf-8 text" in said
+    assert "utf-8-sig" not in said
+
+
 def a_till(file: Path, *, baskets: int) -> Path:
     minute = datetime(2011, 1, 1, 9, 0)  # noqa: DTZ001  # the file's times name no zone
     pl.DataFrame(

@@ -3,7 +3,9 @@
     python -m benchmarks.online_retail --out benchmarks/results/online_retail.json
 
 Some minutes on two cores. With ``--docs docs/models/online_retail.md`` the table there is written anew, with
-``--curves docs/models/curves`` a picture of each fit.
+``--curves docs/models/curves`` a picture of each fit. What hyper-parameters are chosen on:
+
+    python -m benchmarks.online_retail --slice validation --models ease --set regularisation=100
 """
 
 from __future__ import annotations
@@ -64,8 +66,19 @@ ALL = (
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print the table, write what was asked for."""
     options = _parser().parse_args(arguments)
-    lines = benchmark.run(options.data, options.models.split(","), seed=options.seed, report=_report)
-    results = {"protocol": _protocol(), "seed": options.seed, "models": [line.to_json() for line in lines]}
+    lines = benchmark.run(
+        options.data,
+        options.models.split(","),
+        seed=options.seed,
+        on=options.slice,
+        overrides=dict(options.set),
+        report=_report,
+    )
+    results = {
+        "protocol": _protocol(options.slice),
+        "seed": options.seed,
+        "models": [line.to_json() for line in lines],
+    }
     if options.out is not None:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n", encoding="utf-8")
@@ -113,8 +126,14 @@ def _cells(model: dict[str, Any]) -> list[str]:
     ]
 
 
-def _protocol() -> dict[str, Any]:
-    return {"cut": benchmark.CUT.isoformat(), "validation_days": benchmark.VALIDATION_DAYS}
+def _protocol(on: str) -> dict[str, Any]:
+    return {"cut": benchmark.CUT.isoformat(), "validation_days": benchmark.VALIDATION_DAYS, "slice": on}
+
+
+def _override(text: str) -> tuple[str, Any]:
+    """``name=value``, the value a number or a truth value as in JSON."""
+    name, _, value = text.partition("=")
+    return name, json.loads(value)
 
 
 def _report(model: str, progress: Progress) -> None:
@@ -128,6 +147,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, default=DATA, help="online_retail.parquet")
     parser.add_argument("--models", default=",".join(benchmark.MODELS), help="registry names with commas")
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--slice", choices=("test", "validation"), default="test", help="what to measure on")
+    parser.add_argument(
+        "--set", type=_override, action="append", default=[], metavar="NAME=VALUE", help="a hyper-parameter"
+    )
     parser.add_argument("--out", type=Path, help="write all figures here, as JSON")
     parser.add_argument("--docs", type=Path, help="write the table into this page")
     parser.add_argument("--curves", type=Path, help="draw each fit into this folder")

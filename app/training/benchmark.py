@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -35,6 +35,7 @@ from models.base import Interactions
 CUT = datetime(2011, 11, 10, tzinfo=UTC)
 VALIDATION_DAYS = 28
 LAST_LINES = 10
+Slice = Literal["test", "validation"]
 MODELS = ("itemknn", "transitions", "ease", "gru4rec", "nextitnet", "multvae")
 
 
@@ -77,6 +78,12 @@ class Shop:
 
     labelled: Labelled
     split: TimeSplit
+
+    def earlier(self) -> Shop:
+        """The shop as it was at the cut, measured on its last four weeks: what parameters are chosen on."""
+        cut, since = self.split.test_from, self.split.validation_from
+        split = TimeSplit(since - VALIDATION_DAYS, since, cut)
+        return Shop(Labelled(self.labelled.before(cut), self.labelled.counts), split)
 
     @property
     def interactions(self) -> Interactions:
@@ -192,7 +199,13 @@ def _measured(name: str, score: Score, facts: Interactions, people: Cases, chose
 
 
 def run(
-    path: Path, models: Sequence[str] = MODELS, *, seed: int = 7, report: Callable[[str, Progress], None]
+    path: Path,
+    models: Sequence[str] = MODELS,
+    *,
+    seed: int = 7,
+    on: Slice = "test",
+    overrides: Mapping[str, Any] | None = None,
+    report: Callable[[str, Progress], None],
 ) -> list[Measured]:
     """The whole table: the baselines, then each model.
 
@@ -200,8 +213,15 @@ def run(
         path: `online_retail.parquet`.
         models: Names of the registry.
         seed: Of every random choice.
+        on: The slice to measure on. On the validation slice the four weeks before it choose the epochs.
+        overrides: Hyper-parameters of the models that differ from the registry's.
         report: Told the model and how far it is.
     """
-    shop = load(path)
-    lines = baselines(shop)
-    return [*lines, *(measure(shop, model, seed=seed, report=partial(report, model)) for model in models)]
+    shop = load(path) if on == "test" else load(path).earlier()
+    return [
+        *baselines(shop),
+        *(
+            measure(shop, model, seed=seed, overrides=overrides, report=partial(report, model))
+            for model in models
+        ),
+    ]

@@ -12,7 +12,7 @@ class Progress:
     """How far it is.
 
     Attributes:
-        stage: preprocess, build, fit, evaluate, refit, export, write.
+        stage: One of `SHARES`, or what follows a training: judge, publish.
         fraction: 0 to 1 over all stages.
         seconds_left: Estimated, over all stages.
         metric: NDCG@10 on the validation slice.

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import sys
 from collections.abc import Coroutine, Iterable, Sequence
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from app.domain.errors import InvalidInputError
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from app.settings import Settings
 
 T = TypeVar("T")
+_warned_of: set[str] = set()
 
 OK, FAILED, MISUSED, STOPPED, TERMINATED = 0, 1, 2, 130, 143
 
@@ -68,6 +71,7 @@ def load_settings(**changes: Any) -> Settings:  # noqa: ANN401  # any setting's 
 
     from app.settings import Settings
 
+    warn_of_unknown_variables(f"RECSERVE_{name.upper()}" for name in Settings.model_fields)
     given = {name: value for name, value in changes.items() if value is not None}
     try:
         return Settings(**given)
@@ -79,6 +83,16 @@ def load_settings(**changes: Any) -> Settings:  # noqa: ANN401  # any setting's 
         field = re.search(r'field "(\w+)"', str(error))
         name = f"RECSERVE_{field[1].upper()}" if field else "A RECSERVE_* setting"
         raise InvalidInputError(f"{name}: The value is not JSON.") from error
+
+
+def warn_of_unknown_variables(known: Iterable[str]) -> None:
+    """Name each RECSERVE_ variable that no setting reads, once: a slip of the pen would change nothing."""
+    names = {name.upper(): name for name in known}
+    for name in sorted(os.environ):
+        if name.upper().startswith("RECSERVE_") and name.upper() not in names and name not in _warned_of:
+            _warned_of.add(name)
+            near = get_close_matches(name.upper(), names, n=1, cutoff=0.8)
+            say(f"recserve: {name} is no setting{f'; is {near[0]} meant?' if near else '.'}")
 
 
 def _setting_problem(problem: ErrorDetails) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.bootstrap import Foundation, lay_foundation
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from app.settings import Settings
 
 DEADLINE_S = 60.0
+SQLITE_HEADER = b"SQLite format 3\0"
 
 
 @asynccontextmanager
@@ -34,6 +36,7 @@ async def opened(settings: Settings) -> AsyncIterator[Foundation]:
     configure_logging(level, "console", sys.stderr)
     base = lay_foundation(settings, deadline_s=DEADLINE_S)
     try:
+        require_sqlite(settings.database_url)
         await _require_schema(base)
         yield base
     except StorageUnavailableError as error:
@@ -54,6 +57,7 @@ async def check_schema(settings: Settings) -> None:
     configure_logging(settings.log_level, settings.log_format)
     base = lay_foundation(settings)
     try:
+        require_sqlite(settings.database_url)
         await _require_schema(base)
     except StorageUnavailableError:
         return
@@ -80,6 +84,27 @@ async def _require_schema(base: Foundation) -> None:
             else f"is at schema {revision}, this version needs {head()}"
         )
         raise FailedError(f"The database {_shown(base.settings.database_url)} {at}: run `recserve migrate`.")
+
+
+def require_sqlite(url: str) -> None:
+    """Refuse a file that is there and no database of SQLite's; waiting for it would not help.
+
+    Raises:
+        FailedError: It is another kind of file.
+    """
+    from app.adapters.sql.engine import async_url
+
+    parsed = async_url(url)
+    file = Path(str(parsed.database))
+    if parsed.get_backend_name() != "sqlite" or not file.is_file():
+        return
+    try:
+        with file.open("rb") as opened_file:
+            begins = opened_file.read(len(SQLITE_HEADER))
+    except OSError:
+        return
+    if begins not in {b"", SQLITE_HEADER}:
+        raise FailedError(f"{file} is not a SQLite database: RECSERVE_DATABASE_URL names another file.")
 
 
 def _shown(url: str) -> str:

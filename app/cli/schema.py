@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from app.cli.console import FailedError, answer, load_settings, say
 from app.domain.errors import InvalidInputError
+
+OWN_FOLDER = Path("var")
 
 
 def register(app: typer.Typer) -> None:
@@ -34,7 +37,14 @@ def migrate(
 
         answer(run.sql(url))
         return
-    say(f"The database is at revision {migrate_database(url, revision)}.")
+    from app.cli.opened import require_sqlite
+
+    require_sqlite(url)
+    folder = _new_folder(url)
+    at = migrate_database(url, revision)
+    if folder is not None:
+        say(f"Made the folder {folder}, which was not there.")
+    say(f"The database is at revision {at}.")
 
 
 def migrate_database(url: str, revision: str = "head") -> str:
@@ -53,6 +63,17 @@ def migrate_database(url: str, revision: str = "head") -> str:
     except (SQLAlchemyError, OSError, CommandError) as error:
         raise FailedError(f"The database could not be migrated: {_first_line(error)}") from error
     return run.head() if revision == "head" else revision
+
+
+def _new_folder(url: str) -> Path | None:
+    """The folder that a SQLite file needs and that is not there; the default one may be made unsaid."""
+    from app.adapters.sql.engine import async_url
+
+    parsed = async_url(url)
+    folder = Path(str(parsed.database)).parent
+    if parsed.get_backend_name() != "sqlite" or folder.exists() or folder == OWN_FOLDER:
+        return None
+    return folder
 
 
 def _checked(url: str) -> str:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import typer
@@ -166,6 +167,44 @@ def test_database_that_is_down_is_said_without_its_password(
     assert (done.code, done.out) == (1, "")
     assert "postgresql://me:***@127.0.0.1:9/shop is not available" in done.err
     assert "hunter2" not in done.err
+
+
+@pytest.mark.parametrize("command", [["keys", "list"], ["migrate"], ["serve", "--port", "0"], ["worker"]])
+def test_database_that_is_another_kind_of_file_is_said(
+    recserve: Commands, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: list[str]
+) -> None:
+    file = tmp_path / "shop.db"
+    file.write_text("sku;title\nm1;Mug\n")
+    monkeypatch.setenv("RECSERVE_DATABASE_URL", f"sqlite:///{file}")
+    done = recserve(*command)
+    assert (done.code, done.out) == (1, "")
+    assert f"{file} is not a SQLite database" in done.err
+    assert file.read_text().startswith("sku"), "it is left as it was"
+
+
+def test_migrate_says_that_it_made_a_folder(
+    recserve: Commands, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "new"
+    monkeypatch.setenv("RECSERVE_DATABASE_URL", f"sqlite:///{folder}/shop.db")
+    assert f"Made the folder {folder}" in recserve("migrate").err
+    assert "folder" not in recserve("migrate").err
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("RECSERVE_DATABASE_URL")
+    assert "folder" not in recserve("migrate").err
+
+
+def test_variable_that_is_no_setting_is_named_once_with_the_nearest_that_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RECSERVE_PROT", "1")
+    monkeypatch.setenv("RECSERVE_FLUX_CAPACITOR", "on")
+    load_settings()
+    load_settings()
+    assert capsys.readouterr().err.splitlines() == [
+        "recserve: RECSERVE_FLUX_CAPACITOR is no setting.",
+        "recserve: RECSERVE_PROT is no setting; is RECSERVE_PORT meant?",
+    ]
 
 
 def test_help_imports_nothing_slow() -> None:

@@ -37,6 +37,7 @@ from app.training import publish
 from app.training.build import plan
 from app.training.evidence import evidence_of
 from app.training.gate import Parity, Verdict, judge
+from app.training.progress import FITS
 from app.training.run import (
     Progress,
     Rival,
@@ -298,6 +299,9 @@ class Told:
 
     def add(self, progress: Progress) -> None:
         """Take note of a report; figures of an epoch count once."""
+        if progress.stage in FITS and (self.latest is None or self.latest.stage != progress.stage):
+            # Another fit begins, whose epochs are its own.
+            self._epoch = None
         if progress.epoch is not None and (self._epoch is None or progress.epoch != self._epoch[0]):
             self._epoch = (progress.epoch, progress.epochs)
         for name, curve in self._curves.items():

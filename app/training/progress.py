@@ -40,6 +40,8 @@ SHARES = {
     "export": (0.92, 0.96),
     "write": (0.96, 0.97),
 }
+FITS = frozenset({"fit", "refit", "final"})
+"""Stages that go through epochs."""
 # Less than this of the work says too little about the pace.
 TELLING = 0.06
 

@@ -58,6 +58,15 @@ async def test_what_a_job_activates_says_what_asked_for_it() -> None:
     assert work.by == "retraining (cli)"
 
 
+def test_told_counts_the_epochs_of_each_fit_anew() -> None:
+    told = Told({})
+    told.add(Progress("fit", 0.4, epoch=1, epochs=16, loss=1.5))
+    told.add(Progress("refit", 0.5))
+    assert (told.detail["epoch"], told.detail["epochs"]) == (None, None)
+    told.add(Progress("refit", 0.6, epoch=1, epochs=1))
+    assert (told.detail["epoch"], told.detail["epochs"]) == (1, 1)
+
+
 def test_told_collects_the_curves_epoch_by_epoch() -> None:
     told = Told({"events_seq": 7})
     told.add(Progress("preprocess", 0.1, message="12,000 lines read"))

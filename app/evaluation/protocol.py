@@ -158,7 +158,8 @@ def evaluate(
 
     Returns:
         ``{"unseen": …, "all": …}``, each with means over known people; ``new_users`` with the same for people
-        without a history; ``new_items`` with the share of known people's targets that no model could know.
+        without a history; ``new_items`` with the share of everybody's targets, new people's too, that the
+        model could not know.
     """
     outcomes = run(score, cases, places=max(ks))
     report: dict[str, object] = {}
@@ -178,7 +179,10 @@ def evaluate(
 def figures(
     lists: Lists, chosen: NDArray[np.bool_], items: beyond.Catalogue, *, ks: tuple[int, ...]
 ) -> dict[str, float | int]:
-    """Accuracy and what lies beyond it for the chosen people of a reading, with NDCG@10's standard error."""
+    """Accuracy and what lies beyond it for the chosen people of a reading, with NDCG@10's standard error.
+
+    Popularity bias holds what the chosen people were shown against what everybody of the reading then chose.
+    """
     hits, relevant = lists.hits[chosen], lists.relevant[chosen]
     each = ndcg(hits, relevant, k=10)
     shown = lists.lists[chosen, :10]

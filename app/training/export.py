@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.evaluation.protocol import top_n
 from app.training.errors import ExportError
+from app.training.publish import same_top
 
 if TYPE_CHECKING:
     from models.neural import Recommender
@@ -96,14 +96,8 @@ def check(recommender: Recommender, path: Path, *, seed: int) -> dict[str, float
         if not (np.isfinite(ours).all() and np.isfinite(theirs).all()):
             raise ExportError("The network gives scores that are not finite.")
         worst, asked = max(worst, float(np.abs(ours - theirs).max())), asked + len(ours)
-        _same_top(ours, theirs)
+        if not same_top(ours, theirs, tolerance=SAME_SCORE, n=TOP):
+            raise ExportError("The exported graph puts other items on top than the network.")
     if worst >= MAX_DIFFERENCE:
         raise ExportError(f"The exported graph differs from the network by {worst:.2e}.")
     return {"max_difference": worst, "probes": asked}
-
-
-def _same_top(ours: Any, theirs: Any) -> None:  # noqa: ANN401 (arrays of either runtime)
-    for mine, other in zip(ours, theirs, strict=True):
-        first, second = (top_n(np.concatenate([[0.0], scores]), TOP) - 1 for scores in (mine, other))
-        if np.any(np.abs(mine[first] - mine[second]) > SAME_SCORE):
-            raise ExportError("The exported graph puts other items on top than the network.")

@@ -47,7 +47,7 @@ bench-quality: $(TRAIN) $(PROJECT) ## The table of models on Online Retail's tim
 # --- Test it ---
 
 test: $(DEV) $(PROJECT) ## All tests, real PostgreSQL and Redis included
-	@$(PY) -m pytest -q
+	@$(PY) -m pytest -q -n 2 --dist loadfile
 
 check: lint types layers migrations audit docker-lint compose fuzz-short docs-test ## What CI adds: lint, types, layers, migrations, audit, image, compose file, docs, short fuzz
 

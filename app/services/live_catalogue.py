@@ -79,7 +79,13 @@ class LiveCatalogue:
         if task is None:
             task = self._next = asyncio.create_task(self._after(self._running), name="catalogue.refresh")
             task.add_done_callback(_look_at)
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled() and not _is_cancelled():
+                # Given up as hung: that is the database's failure, and nobody cancelled this caller.
+                raise StorageUnavailableError("The catalogue could not be read in time.") from None
+            raise
 
     def follow(self) -> None:
         """Start looking by itself."""
@@ -146,6 +152,11 @@ def _built(base: CatalogueSnapshot, rows: Sequence[Item], revision: int) -> Cata
     # Built here rather than by the first request that needs it.
     snapshot.column("categories")
     return snapshot
+
+
+def _is_cancelled() -> bool:
+    current = asyncio.current_task()
+    return current is not None and current.cancelling() > 0
 
 
 def _look_at(task: asyncio.Task[CatalogueSnapshot]) -> None:

@@ -90,12 +90,19 @@ class Supervisor:
 
     async def _supervise(self, job: Job) -> None:
         _log.info("job.started", job_id=job.job_id, model=job.model)
+        end: _End = (JobState.FAILED, "The service was stopped while the job ran.")
+        starting = asyncio.ensure_future(self._launcher.start(job.job_id))
         try:
-            child = await self._launcher.start(job.job_id)
+            child = await asyncio.shield(starting)
         except OSError as error:
             await self._end(job, JobState.FAILED, f"The training process did not start: {error.strerror}.")
             return
-        end: _End = (JobState.FAILED, "The service was stopped while the job ran.")
+        except asyncio.CancelledError:
+            # Half started is started: it must not be left to itself, nor its row.
+            with contextlib.suppress(OSError):
+                await (await starting).kill()
+            await asyncio.shield(self._end(job, *end))
+            raise
         try:
             end = await self._attend(job, child)
         finally:

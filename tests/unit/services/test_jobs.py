@@ -59,12 +59,15 @@ class PlayedChild:
 class PlayedLauncher:
     children: list[PlayedChild] = field(default_factory=list)
     refuses: bool = False
+    gate: asyncio.Event | None = None
 
     async def start(self, job_id: str) -> PlayedChild:
         if self.refuses:
             raise OSError(12, "Cannot allocate memory")
         child = PlayedChild(job_id)
         self.children.append(child)
+        if self.gate is not None:
+            await self.gate.wait()
         return child
 
 
@@ -441,3 +444,22 @@ async def test_watch_of_a_job_that_nobody_runs_ends(stores: Stores, clock: Fixed
     clock.move(seconds=6)
     seen = [job async for job in jobs.watch(lost.job_id, poll_s=0.01)]
     assert [job.state for job in seen if job is not None] == [JobState.FAILED]
+
+
+async def test_supervisor_stopped_while_a_child_starts_ends_child_and_job(
+    stores: Stores, clock: FixedClock
+) -> None:
+    launcher = PlayedLauncher(gate=asyncio.Event())
+    jobs = make_jobs(stores, clock)
+    jobs.run_in_background(make_supervisor(stores, launcher))
+    await jobs.start()
+    job = await jobs.retrain(model=None, promote="never", trigger="api")
+    await until(lambda: len(launcher.children) == 1)
+    stopping = asyncio.create_task(jobs.stop())
+    await asyncio.sleep(0)
+    assert launcher.gate is not None
+    launcher.gate.set()
+    await stopping
+    assert launcher.children[0].killed
+    ended = await stores.jobs.get(job.job_id)
+    assert (ended.state, ended.error) == (JobState.FAILED, "The service was stopped while the job ran.")

@@ -28,6 +28,7 @@ from app.domain.errors import InvalidInputError
 from app.domain.types import Job, JobState, JsonObject, ModelVersion, VersionState
 from app.evaluation.report import BASELINE_TITLES, figure
 from app.telemetry import configure_logging
+from app.training.progress import FITS
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -47,8 +48,6 @@ COLUMNS = (
 )
 """What the table shows: label, reading of the protocol, key. With the longest name it takes 94 columns."""
 NEW_TO_THEM = "NDCG@10 new: among the items that a customer had nothing to do with before."
-FITS = frozenset({"fit", "refit", "final"})
-"""Stages that go through epochs."""
 FIGURES = {"loss": ("loss", 2), "metric": ("NDCG@10", 3), "val_loss": ("val. loss", 2)}
 """What an epoch of the first fit tells: label and digits, in the order in which a terminal shows them."""
 ONLINE_RETAIL = Path(__file__).resolve().parents[2] / "data/online_retail/online_retail.parquet"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
@@ -22,6 +22,9 @@ class Family(StrEnum):
     RECURRENT = "recurrent"
     CONVOLUTIONAL = "convolutional"
     AUTOENCODER = "autoencoder"
+    ATTENTION = "attention"
+    CONTENT = "content"
+    BLEND = "blend"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,24 @@ class ModelSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Attributes:
+    """What is known of the items beside who had them: brand, categories, price range, words.
+
+    Attributes:
+        names: Of attributes 0 to m - 1, as ``brand=OPI``.
+        indices: int32 (total,), attributes of all items one after the other.
+        indptr: int64 (n_items + 2,), item i's are ``indices[indptr[i]:indptr[i + 1]]``; item 0 has none.
+    """
+
+    names: Sequence[str]
+    indices: NDArray[np.int32]
+    indptr: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+@dataclass(frozen=True, slots=True)
 class Interactions:
     """Labelled interactions in columns, ordered by user and then time.
 
@@ -60,6 +81,9 @@ class Interactions:
         weight: float32 (n,), > 0: the event's weight, not yet decayed.
         half_life: float32 (n,), days after which that weight counts half.
         now: The moment that decay is counted to, in the days of `time`.
+        attributes: Of the items, where any are known; items without a line may have some.
+        kind: int32 (n,), the event type's number, 1 to `N_KINDS`, 0 where it is not known; None where all
+            lines are of one type.
     """
 
     user: NDArray[np.int64]
@@ -70,6 +94,8 @@ class Interactions:
     n_users: int
     n_items: int
     now: float
+    attributes: Attributes | None = None
+    kind: NDArray[np.int32] | None = None
 
     def __len__(self) -> int:
         return len(self.user)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from app.domain.ports import Scorer
 from app.domain.types import Query
 from app.evaluation.metrics import ndcg
-from app.evaluation.protocol import Cases, Score, run
+from app.evaluation.protocol import READINGS, Cases, Reading, Score, run
 from app.evaluation.ragged import grouped
 from app.training.batches import decayed
 from app.training.build import plan, table
@@ -95,8 +95,10 @@ def sample(whole: Cases, *, most: int, seed: int) -> Cases:
     return whole.take(rows)
 
 
-def validate(score: Score, people: Cases) -> tuple[float | None, float]:
-    """Loss and NDCG@10 (the mean of both readings) in one pass over the people.
+def validate(
+    score: Score, people: Cases, *, readings: Sequence[Reading] = READINGS, k: int = 10
+) -> tuple[float | None, float]:
+    """Loss and NDCG@k (the mean of the readings asked for) in one pass over the people.
 
     The loss is the mean over people of the cross-entropy of their targets under the softmax over all items:
     what the training loss estimates. People whose targets are all unknown to the model have no loss; None
@@ -110,11 +112,11 @@ def validate(score: Score, people: Cases) -> tuple[float | None, float]:
             losses.append(_cross_entropy(line, people.targets.row(len(losses))))
         return scores
 
-    outcomes = run(recorded, people, places=10)
+    outcomes = run(recorded, people, places=k)
     each = [
-        float(np.mean(ndcg(lists.hits, lists.relevant, k=10)))
-        for lists in outcomes.values()
-        if len(lists.rows)
+        float(np.mean(ndcg(lists.hits, lists.relevant, k=k)))
+        for reading, lists in outcomes.items()
+        if reading in readings and len(lists.rows)
     ]
     known = [loss for loss in losses if loss is not None]
     return (float(np.mean(known)) if known else None), (float(np.mean(each)) if each else 0.0)

@@ -7,7 +7,7 @@ the model cannot know) stay in and are told apart as well.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,12 +16,15 @@ from numpy.typing import NDArray
 
 from app.evaluation import beyond
 from app.evaluation.metrics import ndcg, summary
-from app.evaluation.ragged import Ragged
+from app.evaluation.ragged import Ragged, grouped
+from app.evaluation.ranking import found_in, hide, top_lists
 
 Reading = Literal["unseen", "all"]
 READINGS: tuple[Reading, ...] = ("unseen", "all")
 KS = (5, 10, 20)
 BATCH = 256
+CELLS = 2**24
+"""Scores that are held at once, 64 MB."""
 
 Score = Callable[[NDArray[np.int32], NDArray[np.float32]], NDArray[np.float32]]
 """`item_idx` and `weight` (batch, time), left-padded, to float32 (batch, n + 1)."""
@@ -87,14 +90,14 @@ def pad_left(
     item_idx: Ragged[np.int32], weight: Ragged[np.float32], rows: range
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Some rows as the arrays a model takes, at least one place wide."""
-    width = max(1, int(item_idx.lengths[rows.start : rows.stop].max(initial=0)))
+    offsets = item_idx.offsets[rows.start : rows.stop + 1]
+    lengths = np.diff(offsets)
+    width = max(1, int(lengths.max(initial=0)))
     items = np.zeros((len(rows), width), np.int32)
     weights = np.zeros((len(rows), width), np.float32)
-    for line, row in enumerate(rows):
-        length = int(item_idx.offsets[row + 1] - item_idx.offsets[row])
-        if length:
-            items[line, -length:] = item_idx.row(row)
-            weights[line, -length:] = weight.row(row)
+    there = np.arange(width)[None, :] >= width - lengths[:, None]
+    items[there] = item_idx.values[offsets[0] : offsets[-1]]
+    weights[there] = weight.values[offsets[0] : offsets[-1]]
     return items, weights
 
 
@@ -114,41 +117,68 @@ def top_n(scores: NDArray[np.float32], n: int) -> NDArray[np.int32]:
     return best.astype(np.int32)
 
 
-def run(score: Score, cases: Cases, *, places: int = max(KS)) -> dict[Reading, Lists]:
-    """Ask for every person's lists in both readings.
+def batches_of(cases: Cases) -> Iterator[range]:
+    """Rows of the people that are asked about together: fewer where the catalogue is large."""
+    size = max(1, min(BATCH, CELLS // (cases.n_items + 1)))
+    for start in range(0, len(cases), size):
+        yield range(start, min(start + size, len(cases)))
+
+
+def lists_of(
+    score: Score, cases: Cases, *, readings: Sequence[Reading] = READINGS, places: int = max(KS)
+) -> dict[Reading, NDArray[np.int32]]:
+    """Every person's list in each reading, whether or not there is a target to hold it against.
+
+    Args:
+        score: The model.
+        cases: The people; their targets are not looked at.
+        readings: Those that are wanted.
+        places: Length of the lists.
+
+    Returns:
+        int32 (people, places) each, 0 where the model had no more.
+    """
+    found = {reading: np.zeros((len(cases), places), np.int32) for reading in readings}
+    for rows in batches_of(cases):
+        scores = np.array(score(*pad_left(cases.item_idx, cases.weight, rows)), dtype=np.float32)
+        part = slice(rows.start, rows.stop)
+        if "all" in found:
+            found["all"][part] = top_lists(scores, places, first_row=rows.start)
+        if "unseen" in found:
+            hide(scores, cases.seen, rows)
+            found["unseen"][part] = top_lists(scores, places, first_row=rows.start)
+    return found
+
+
+def run(
+    score: Score, cases: Cases, *, readings: Sequence[Reading] = READINGS, places: int = max(KS)
+) -> dict[Reading, Lists]:
+    """Ask for every person's lists, and hold them against the targets that a reading asks about.
 
     Args:
         score: The model.
         cases: The people.
+        readings: Those that are wanted.
         places: Length of the lists.
     """
-    found: dict[Reading, list[tuple[int, NDArray[np.int32], NDArray[np.int32]]]] = {"unseen": [], "all": []}
-    for start in range(0, len(cases), BATCH):
-        rows = range(start, min(start + BATCH, len(cases)))
-        scores = np.array(score(*pad_left(cases.item_idx, cases.weight, rows)), dtype=np.float32)
-        for line, row in enumerate(rows):
-            targets, seen = cases.targets.row(row), cases.seen.row(row)
-            found["all"].append((row, top_n(scores[line], places), targets))
-            fresh = np.setdiff1d(targets, seen)
-            if len(fresh):
-                scores[line, seen[seen <= cases.n_items]] = -np.inf
-                found["unseen"].append((row, top_n(scores[line], places), fresh))
-    return {reading: _lists(rows_found, places) for reading, rows_found in found.items()}
+    wanted = {"unseen": fresh_targets(cases), "all": cases.targets}
+    found = lists_of(score, cases, readings=readings, places=places)
+    return {reading: _outcome(lists, wanted[reading]) for reading, lists in found.items()}
 
 
-def _lists(found: list[tuple[int, NDArray[np.int32], NDArray[np.int32]]], places: int) -> Lists:
-    lists = np.zeros((len(found), places), np.int32)
-    hits = np.zeros((len(found), places), bool)
-    for line, (_, best, targets) in enumerate(found):
-        lists[line, : len(best)] = best
-        hits[line, : len(best)] = np.isin(best, targets)
-    return Lists(
-        np.array([row for row, _, _ in found], np.int64),
-        lists,
-        hits,
-        np.array([len(targets) for _, _, targets in found], np.int64),
-        np.concatenate([targets for _, _, targets in found] or [np.empty(0, np.int32)]),
-    )
+def fresh_targets(cases: Cases) -> Ragged[np.int32]:
+    """The targets that are new to their person."""
+    owner = np.repeat(np.arange(len(cases)), cases.targets.lengths)
+    had = np.repeat(np.arange(len(cases)), cases.seen.lengths)
+    span = np.int64(max(cases.targets.values.max(initial=0), cases.seen.values.max(initial=0))) + 1
+    new = ~np.isin(owner * span + cases.targets.values, had * span + cases.seen.values)
+    return grouped(owner[new], cases.targets.values[new], len(cases))
+
+
+def _outcome(lists: NDArray[np.int32], targets: Ragged[np.int32]) -> Lists:
+    rows = np.flatnonzero(targets.lengths > 0)
+    hits = found_in(lists[rows], targets, rows)
+    return Lists(rows, lists[rows], hits, targets.lengths[rows], targets.values)
 
 
 def evaluate(

@@ -112,11 +112,11 @@ def validate(
             losses.append(_cross_entropy(line, people.targets.row(len(losses))))
         return scores
 
-    outcomes = run(recorded, people, places=k)
+    outcomes = run(recorded, people, readings=readings, places=k)
     each = [
         float(np.mean(ndcg(lists.hits, lists.relevant, k=k)))
-        for reading, lists in outcomes.items()
-        if reading in readings and len(lists.rows)
+        for lists in outcomes.values()
+        if len(lists.rows)
     ]
     known = [loss for loss in losses if loss is not None]
     return (float(np.mean(known)) if known else None), (float(np.mean(each)) if each else 0.0)

@@ -316,6 +316,7 @@ async def retraining(settings: Settings) -> AsyncIterator[tuple[Foundation, Retr
     base = lay_foundation(settings, deadline_s=CHILD_DEADLINE_S)
     outside = Outside(
         event_log=base.stores.event_log,
+        item_log=base.stores.item_log,
         versions=base.stores.versions,
         artifacts=base.artifacts,
         # Judged and opened as it will be served by default, whatever this process's own runtime is.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from app.adapters.memory_state import MemoryState
 from app.domain.cursors import decode_cursor, encode_cursor
@@ -94,3 +94,17 @@ class MemoryItemStore:
             cold=False,
             deleted=False,
         )
+
+
+class MemoryItemLog:
+    """The same items as training reads them."""
+
+    def __init__(self, state: MemoryState, *, batch_items: int = 5_000) -> None:
+        self._state = state
+        self._batch_items = batch_items
+
+    def scan(self) -> Iterator[Sequence[Item]]:
+        """Every item that is there, by id."""
+        there = [item for _, item in sorted(self._state.items.items()) if not item.deleted]
+        for start in range(0, len(there), self._batch_items):
+            yield there[start : start + self._batch_items]

@@ -8,7 +8,7 @@ from app.adapters.memory_admin import (
     MemoryKeyStore,
     MemoryModelVersionStore,
 )
-from app.adapters.memory_catalogue import MemoryItemStore
+from app.adapters.memory_catalogue import MemoryItemLog, MemoryItemStore
 from app.adapters.memory_events import MemoryEventLog, MemoryEventStore
 from app.adapters.memory_state import MemoryState
 from app.adapters.memory_users import MemoryUserStore
@@ -18,6 +18,7 @@ __all__ = [
     "MemoryAuditLog",
     "MemoryEventLog",
     "MemoryEventStore",
+    "MemoryItemLog",
     "MemoryItemStore",
     "MemoryJobStore",
     "MemoryKeyStore",
@@ -35,6 +36,7 @@ def memory_stores(*, clock: Clock) -> Stores:
         events=MemoryEventStore(state, clock=clock),
         event_log=MemoryEventLog(state),
         items=MemoryItemStore(state, clock=clock),
+        item_log=MemoryItemLog(state),
         users=MemoryUserStore(state, clock=clock),
         keys=MemoryKeyStore(),
         jobs=MemoryJobStore(clock=clock),

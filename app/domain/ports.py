@@ -129,6 +129,16 @@ class EventLog(Protocol):
         """
 
 
+class ItemLog(Protocol):
+    """The catalogue as training reads it. Synchronous, like `EventLog`."""
+
+    def scan(self) -> Iterator[Sequence[Item]]:
+        """Every item that is there (deleted ones are not), by id, batch by batch.
+
+        Memory is bounded by one batch.
+        """
+
+
 class Dump(Protocol):
     """Whole tables, slice by slice, for an export; and what an import asks of them."""
 
@@ -303,6 +313,7 @@ class Stores:
     events: EventStore
     event_log: EventLog
     items: ItemStore
+    item_log: ItemLog
     users: UserStore
     keys: KeyStore
     jobs: JobStore

@@ -113,7 +113,10 @@ def numbers_until(labelled: Labelled, until: float) -> Numbered:
     Raises:
         NotEnoughDataError: There are none.
     """
-    numbers = numbered(labelled.before(until), now=until)
+    slice_ = labelled.before(until)
+    # The catalogue may be younger than the last event; before an earlier cut it was what it was then.
+    entered_by = float("inf") if slice_.height == labelled.frame.height else until
+    numbers = numbered(slice_, now=until, catalogue=labelled.catalogue, entered_by=entered_by)
     if not len(numbers.interactions):
         raise NotEnoughDataError(f"There is nothing to learn from before {moment(until):%Y-%m-%d %H:%M}.")
     return numbers

@@ -25,6 +25,7 @@ from app.domain.ports import (
     AuditLog,
     Clock,
     EventLog,
+    ItemLog,
     JobStore,
     ModelVersionStore,
     Scorer,
@@ -73,6 +74,7 @@ class Outside:
     """
 
     event_log: EventLog
+    item_log: ItemLog
     versions: ModelVersionStore
     artifacts: ArtifactStore
     loader: ScorerLoader
@@ -155,6 +157,7 @@ class Retraining:
             progress=report,
             clock=outside.clock,
             git_commit=outside.git_commit,
+            items=outside.item_log.scan(),
             rivals={} if live is None or rival is None else {"live": Rival(rival, live.window_end)},
         )
         report(Progress("judge", 0.97))

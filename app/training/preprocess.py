@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -11,7 +11,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from app.domain.ports import EventColumns
-from app.domain.weights import UNKNOWN_WEIGHT, EventWeight, strength
+from app.domain.weights import DEFAULT_WEIGHTS, UNKNOWN_WEIGHT, EventWeight, strength
+from app.training.attributes import Described
 from models.base import Interactions
 
 MICROSECONDS_PER_DAY = 86_400e6
@@ -24,6 +25,8 @@ SCHEMA: Mapping[str, pl.DataType] = {
     "quantity": pl.Float64(),
     "value": pl.Float64(),
 }
+KINDS: Mapping[str, int] = {name: number for number, name in enumerate(DEFAULT_WEIGHTS, start=1)}
+"""The number of each event type that has a weight of its own; any other is 0."""
 DELIBERATE = ("purchase", "refund")
 
 
@@ -47,13 +50,15 @@ class Labelled:
     """Clean, labelled events and what was left out on the way.
 
     Attributes:
-        frame: `user_key`, `item_id`, `time` (days since 1970, float64), `strength` (float64, not 0) and
-            `half_life` (days), ordered by user, time and place in the log.
+        frame: `user_key`, `item_id`, `time` (days since 1970, float64), `strength` (float64, not 0),
+            `half_life` (days) and `kind` (a number of `KINDS`), ordered by user, time and place in the log.
         counts: Lines read, kept, and set aside by reason; `bot_users` counts people.
+        catalogue: What is known of the items beside their events.
     """
 
     frame: pl.DataFrame
     counts: Mapping[str, int]
+    catalogue: Described = field(default_factory=Described)
 
     @property
     def start(self) -> datetime:
@@ -121,7 +126,12 @@ def frame_of(batches: Iterable[EventColumns] | pl.DataFrame) -> pl.DataFrame:
 
 
 def prepare(
-    frame: pl.DataFrame, weights: Mapping[str, EventWeight], *, now: datetime, bots: BotRule | None = None
+    frame: pl.DataFrame,
+    weights: Mapping[str, EventWeight],
+    *,
+    now: datetime,
+    bots: BotRule | None = None,
+    catalogue: Described | None = None,
 ) -> Labelled:
     """Clean and label.
 
@@ -134,6 +144,7 @@ def prepare(
         weights: Weight and half-life by event type.
         now: The clock's time.
         bots: The thresholds.
+        catalogue: What is known of the items.
     """
     counts = {"lines": frame.height}
     frame = _drop(frame, counts, "in_the_future", pl.col("happened_at") > now + timedelta(days=1))
@@ -150,9 +161,9 @@ def prepare(
     ordered = (
         unique.with_columns(time=pl.col("happened_at").dt.epoch("us") / MICROSECONDS_PER_DAY)
         .sort("user_key", "time", "seq")
-        .select("user_key", "item_id", "time", "strength", "half_life")
+        .select("user_key", "item_id", "time", "strength", "half_life", kind=_kind())
     )
-    return Labelled(ordered, counts)
+    return Labelled(ordered, counts, catalogue or Described())
 
 
 def bot_users(frame: pl.DataFrame, rule: BotRule) -> pl.Series:
@@ -168,21 +179,28 @@ def bot_users(frame: pl.DataFrame, rule: BotRule) -> pl.Series:
     return pl.concat(suspects).unique().sort()
 
 
-def numbered(frame: pl.DataFrame, *, now: float) -> Numbered:
+def numbered(
+    frame: pl.DataFrame,
+    *,
+    now: float,
+    catalogue: Described | None = None,
+    entered_by: float = float("inf"),
+) -> Numbered:
     """Number users and items of a slice; leave out what a user's labels, added up at `now`, speak against.
 
     Args:
         frame: A slice of `Labelled.frame`.
         now: Days since 1970 that decay is counted to.
+        catalogue: Gives the items their attributes, and numbers to items that can be bought and have
+            attributes but no events: a model may know a new item by what it is.
+        entered_by: Days since 1970; items without events that came into the catalogue later have no number.
     """
-    age = (pl.lit(now) - pl.col("time")).clip(lower_bound=0.0)
-    faded = pl.col("strength") * (0.5 ** (age / pl.col("half_life")))
-    net = faded.sum().over("user_key", "item_id")
-    marked = frame.with_columns(against=net < 0.0)
-    opposed = marked.filter("against").select(pl.struct("user_key", "item_id").n_unique()).item()
-    kept = marked.filter(~pl.col("against") & (pl.col("strength") > 0.0))
-    user_keys = kept.get_column("user_key").unique().sort()
-    item_ids = kept.get_column("item_id").unique().sort()
+    kept, opposed = _for(frame, now=now)
+    catalogue = catalogue or Described()
+    user_keys, with_events = _names(kept, "user_key"), _names(kept, "item_id")
+    had = with_events.to_list()
+    item_ids = pl.Series([*had, *catalogue.new_items(had, until=entered_by)], dtype=pl.String).sort()
+    kind = kept.get_column("kind").to_numpy().astype(np.int32)
     interactions = Interactions(
         user=_codes(kept, "user_key", user_keys).astype(np.int64),
         item=(_codes(kept, "item_id", item_ids) + 1).astype(np.int32),
@@ -192,8 +210,24 @@ def numbered(frame: pl.DataFrame, *, now: float) -> Numbered:
         n_users=len(user_keys),
         n_items=len(item_ids),
         now=now,
+        attributes=catalogue.of(item_ids.to_list(), had),
+        kind=kind if len(kind) and kind.min() != kind.max() else None,
     )
-    return Numbered(interactions, user_keys.to_list(), item_ids.to_list(), int(opposed))
+    return Numbered(interactions, user_keys.to_list(), item_ids.to_list(), opposed)
+
+
+def _for(frame: pl.DataFrame, *, now: float) -> tuple[pl.DataFrame, int]:
+    """The lines that speak for an item, and the pairs of user and item left out since the sum is against."""
+    age = (pl.lit(now) - pl.col("time")).clip(lower_bound=0.0)
+    faded = pl.col("strength") * (0.5 ** (age / pl.col("half_life")))
+    net = faded.sum().over("user_key", "item_id")
+    marked = frame.with_columns(against=net < 0.0)
+    opposed = marked.filter("against").select(pl.struct("user_key", "item_id").n_unique()).item()
+    return marked.filter(~pl.col("against") & (pl.col("strength") > 0.0)), int(opposed)
+
+
+def _names(frame: pl.DataFrame, column: str) -> pl.Series:
+    return frame.get_column(column).unique().cast(pl.String).sort()
 
 
 def moment(days: float) -> datetime:
@@ -210,6 +244,11 @@ def _codes(frame: pl.DataFrame, column: str, names: pl.Series) -> NDArray[np.int
     # Sorted names make a binary search of the lookup.
     codes: NDArray[np.int64] = names.search_sorted(frame.get_column(column)).to_numpy().astype(np.int64)
     return codes
+
+
+def _kind() -> pl.Expr:
+    names = pl.col("name").cast(pl.String)
+    return names.replace_strict(KINDS, default=0, return_dtype=pl.Int8)
 
 
 def _with_labels(frame: pl.DataFrame, weights: Mapping[str, EventWeight]) -> pl.DataFrame:

@@ -7,7 +7,7 @@ is exported. A model that is counted rather than fitted step by step skips the f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -15,10 +15,11 @@ from pathlib import Path
 import polars as pl
 
 from app.domain.ports import Clock, EventColumns
-from app.domain.types import JsonObject
+from app.domain.types import Item, JsonObject
 from app.domain.weights import DEFAULT_WEIGHTS, EventWeight
 from app.evaluation.splits import TimeSplit, split_by_share
 from app.training import artifact
+from app.training.attributes import described
 from app.training.build import plan
 from app.training.errors import NotEnoughDataError, TrainingError
 from app.training.fitted import find_epochs, fitted_until
@@ -87,6 +88,7 @@ def train(
     clock: Clock,
     git_commit: str | None = None,
     rivals: Mapping[str, Rival] | None = None,
+    items: Iterable[Sequence[Item]] = (),
 ) -> TrainedVersion:
     """Fit, evaluate and export one model.
 
@@ -100,6 +102,7 @@ def train(
         rivals: Measured on the same later slice, by name (``live``), for the gate:
             ``metrics["rivals"][name]`` holds ``candidate`` and ``rival``, both on what came after the
             rival's window; nothing where nobody did anything after it.
+        items: The catalogue in batches, for what is known of the items beside their events.
 
     Raises:
         NotEnoughDataError: Too few events.
@@ -110,7 +113,7 @@ def train(
     chosen = plan(request.model, request.overrides)
     stages = Stages(progress)
     stages.at("preprocess")
-    labelled = prepare(frame_of(events), request.weights, now=clock.now())
+    labelled = prepare(frame_of(events), request.weights, now=clock.now(), catalogue=described(items))
     split = _split(labelled)
     history, epochs = find_epochs(chosen, labelled, split, stages, seed=request.seed)
     tested = fitted_until(chosen, labelled, split.test_from, epochs, stages, stage="refit", seed=request.seed)

@@ -223,3 +223,13 @@ async def test_page_refuses_a_cursor_it_did_not_give(stores: Stores, cursor: str
         await ids(stores, cursor=cursor)
 
     assert [error.pointer for error in caught.value.errors] == ["?cursor"]
+
+
+async def test_item_log_gives_every_item_that_is_there_by_id(stores: Stores) -> None:
+    assert list(stores.item_log.scan()) == []
+    await stores.items.put([Item("b"), WHOLE, Item("a", title="A"), Item("gone")])
+    await stores.items.delete("gone")
+
+    found = [item for batch in stores.item_log.scan() for item in batch]
+    assert [item.item_id for item in found] == ["a", "b", WHOLE.item_id]
+    assert found == [await stores.items.get(item.item_id) for item in found]

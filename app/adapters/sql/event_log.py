@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
 
+from app.adapters.sql.blocking import blocking
 from app.adapters.sql.engine import Database
 from app.adapters.sql.people import person
 from app.adapters.sql.tables import events, user_aliases
 from app.domain.ports import EventColumns
 
-T = TypeVar("T")
-
 BATCH_LINES = 50_000
-BATCH_DEADLINE_S = 60.0
 _SCALE = 10_000.0
 
 
@@ -42,22 +38,11 @@ class SqlEventLog:
         Raises:
             StorageUnavailableError: The database is down.
         """
-        # A thread and a loop of its own: the only PostgreSQL driver is asynchronous, the caller is not.
-        runner = asyncio.Runner()
-        with ThreadPoolExecutor(1, thread_name_prefix="event-log") as thread:
-
-            def run(work: Coroutine[Any, Any, T]) -> T:
-                return thread.submit(runner.run, work).result()
-
-            database = Database(self._url, deadline_s=BATCH_DEADLINE_S)
-            try:
-                last, after = run(self._highest(database)), since_seq
-                while rows := run(self._batch(database, after, last)):
-                    after = rows[-1][0]
-                    yield _columns(rows, scaled=database.is_sqlite)
-            finally:
-                run(database.close())
-                thread.submit(runner.close).result()
+        with blocking(self._url, thread_name="event-log") as (database, run):
+            last, after = run(self._highest(database)), since_seq
+            while rows := run(self._batch(database, after, last)):
+                after = rows[-1][0]
+                yield _columns(rows, scaled=database.is_sqlite)
 
     async def _highest(self, database: Database) -> int:
         mine = events.c.tenant == self._tenant

@@ -49,7 +49,7 @@ class SqlItemStore:
         statement = (
             sa.select(items).where(self._there, items.c.item_id.in_(item_ids)).order_by(items.c.item_id)
         )
-        return [_item(row) for row in await self._database.fetch(statement)]
+        return [item_of(row) for row in await self._database.fetch(statement)]
 
     async def put(self, items: Sequence[Item]) -> int:
         """Create or replace; of two with one id the last counts. Returns the new revision."""
@@ -76,7 +76,7 @@ class SqlItemStore:
             row = (await connection.execute(wanted)).one_or_none()
             if row is None:
                 raise NotFoundError(_NOT_FOUND)
-            changed = dataclasses.replace(_item(row), **changes)  # type: ignore[arg-type]  # fields are checked by the caller's schema
+            changed = dataclasses.replace(item_of(row), **changes)  # type: ignore[arg-type]  # fields are checked by the caller's schema
             values = self._row(changed, revision=revision, at=self._clock.now())
             await self._upsert(connection, [values])
             return dataclasses.replace(
@@ -116,7 +116,7 @@ class SqlItemStore:
             statement = statement.where(find(items.c.search_text, folded(q)) > 0)
         if category is not None:
             statement = statement.where(self._in_category(category))
-        rows = [_item(row) for row in await self._database.fetch(statement)]
+        rows = [item_of(row) for row in await self._database.fetch(statement)]
         more = len(rows) > limit
         return Page(tuple(rows[:limit]), encode_cursor(rows[limit - 1].item_id) if more else None)
 
@@ -132,7 +132,7 @@ class SqlItemStore:
             .where(self._mine, items.c.revision > revision)
             .order_by(items.c.revision, items.c.item_id)
         )
-        return [_item(row) for row in await self._database.fetch(statement, deadline_s=LOAD_DEADLINE_S)]
+        return [item_of(row) for row in await self._database.fetch(statement, deadline_s=LOAD_DEADLINE_S)]
 
     def _in_category(self, category: str) -> sa.ColumnElement[bool]:
         unpack = sa.func.json_each if self._database.is_sqlite else sa.func.json_array_elements_text
@@ -173,7 +173,8 @@ class SqlItemStore:
         }
 
 
-def _item(row: sa.Row[Any]) -> Item:
+def item_of(row: sa.Row[Any]) -> Item:
+    """A row of the table as the domain's type."""
     return Item(
         item_id=row.item_id,
         title=row.title,

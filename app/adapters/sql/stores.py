@@ -6,6 +6,7 @@ from app.adapters.sql.audit import SqlAuditLog
 from app.adapters.sql.engine import Database
 from app.adapters.sql.event_log import SqlEventLog
 from app.adapters.sql.events import SqlEventStore
+from app.adapters.sql.item_log import SqlItemLog
 from app.adapters.sql.items import SqlItemStore
 from app.adapters.sql.jobs import SqlJobStore
 from app.adapters.sql.keys import SqlKeyStore
@@ -20,6 +21,7 @@ def sql_stores(database: Database, *, tenant: str, clock: Clock) -> Stores:
         events=SqlEventStore(database, tenant=tenant, clock=clock),
         event_log=SqlEventLog(database.url, tenant=tenant),
         items=SqlItemStore(database, tenant=tenant, clock=clock),
+        item_log=SqlItemLog(database.url, tenant=tenant),
         users=SqlUserStore(database, tenant=tenant, clock=clock),
         keys=SqlKeyStore(database, tenant=tenant),
         jobs=SqlJobStore(database, tenant=tenant, clock=clock),

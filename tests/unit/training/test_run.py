@@ -13,6 +13,7 @@ import pytest
 
 from app.domain import manifest
 from app.domain.moments import rfc3339
+from app.domain.types import Item
 from app.domain.weights import DEFAULT_WEIGHTS
 from app.training.build import plan
 from app.training.evaluate import cases
@@ -67,6 +68,15 @@ def test_transitions_beat_popularity_where_one_item_leads_to_the_next(tmp_path: 
     ours, theirs = made.metrics["test"]["all"], made.metrics["baselines"]["popularity"]["all"]
     assert ours["people"] == 40
     assert ours["ndcg@10"] > theirs["ndcg@10"]
+
+
+def test_a_described_item_without_events_is_part_of_the_version(tmp_path: Path) -> None:
+    items = [Item("i1", brand="X"), Item("i2", brand="X"), Item("i3"), Item("new", brand="X")]
+    made, _ = run(tmp_path, shop(), items=[items])
+    assert json.loads((made.folder / "items.json").read_text())[-1] == "new"
+    assert made.n_items == 11
+    # It was bought by nobody: whoever is asked, it stands behind what was.
+    assert np.isfinite(made.metrics["test"]["all"]["coverage@10"])
 
 
 def test_progress_rises_to_the_end(tmp_path: Path) -> None:

@@ -25,9 +25,9 @@ MIN_NEW_ITEMS = 1_000
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _STOP_WORDS = """
 a about above after all also am an and any are as at be been but by can could did do does for from had has
-have he her his how if in into is it its just me more most my no nor not of off on once only or other our out over
-own same she so some such than that the their them then there these they this those to too under until up very
-was we were what when where which while who whom why will with you your
+have he her his how if in into is it its just me more most my no nor not of off on once only or other our
+out over own same she so some such than that the their them then there these they this those to too under
+until up very was we were what when where which while who whom why will with you your
 """
 STOP_WORDS = frozenset(_STOP_WORDS.split())
 

@@ -11,7 +11,16 @@ from models.rows import people_by_item, strongest
 from tests.models import toys
 from tests.models.contract import TableContract
 
-TRANSITIONS = {"window": 1, "recency": 1.0, "half_life_days": 1e9, "keep": 100, "prior": 0.0}
+TRANSITIONS = {
+    "window": 1,
+    "gap_power": 1.0,
+    "backwards": 0.0,
+    "row_power": 1.0,
+    "recency": 1.0,
+    "half_life_days": 1e9,
+    "keep": 100,
+    "prior": 0.0,
+}
 
 
 class TestPopularity(TableContract):
@@ -69,6 +78,53 @@ def test_transitions_never_cross_from_one_person_to_the_next() -> None:
 def test_skips_count_by_their_gap() -> None:
     made = dense(transitions.fit(toys.interactions([[1, 2, 3]], n_items=3), **{**TRANSITIONS, "window": 2}))
     np.testing.assert_allclose(made[1, 1:], [0, 2 / 3, 1 / 3], rtol=1e-6)
+
+
+def test_a_wider_gap_loses_weight_by_its_power() -> None:
+    made = transitions.fit(
+        toys.interactions([[1, 2, 3]], n_items=3), **{**TRANSITIONS, "window": 2, "gap_power": 2.0}
+    )
+    np.testing.assert_allclose(dense(made)[1, 1:], [0, 4 / 5, 1 / 5], rtol=1e-6)
+
+
+def test_the_way_back_counts_by_its_weight() -> None:
+    made = transitions.fit(toys.interactions([[1, 2, 3]], n_items=3), **{**TRANSITIONS, "backwards": 0.25})
+    np.testing.assert_allclose(dense(made)[2, 1:], [1 / 5, 0, 4 / 5], rtol=1e-6)
+    np.testing.assert_allclose(dense(made)[3, 1:], [0, 1, 0], rtol=1e-6)
+
+
+def test_a_row_power_below_one_lets_often_seen_items_say_more() -> None:
+    facts = toys.interactions([[1, 2], [1, 2], [1, 3], [1, 3], [4, 5]], n_items=5)
+    made = dense(transitions.fit(facts, **{**TRANSITIONS, "row_power": 0.5}))
+    # A line counts 8; four transitions of 1 make a total of 32.
+    np.testing.assert_allclose(made[1, 2], 16 / np.sqrt(32), rtol=1e-6)
+    np.testing.assert_allclose(made[4, 5], 8 / np.sqrt(8), rtol=1e-6)
+
+
+@pytest.mark.parametrize("at_once", [1.0, 9.0, 1e9])
+def test_transitions_are_those_of_a_slow_count_however_they_are_cut(
+    at_once: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transitions, "PAIRS_AT_ONCE", at_once)
+    facts = toys.interactions(np.random.default_rng(5).integers(1, 7, (9, 8)).tolist(), n_items=6, baskets=3)
+    wanted = np.zeros((7, 7))
+    for one in range(len(facts)):
+        for two in range(one + 1, min(one + 4, len(facts))):
+            if facts.user[one] == facts.user[two]:
+                i, j, gap = facts.item[one], facts.item[two], two - one
+                basket = facts.time[one] == facts.time[two]
+                wanted[i, j] += 8.0 * gap**-0.5 * (1.3 if basket else 1.0)
+                wanted[j, i] += 8.0 * gap**-0.5 * (1.3 if basket else 0.3)
+    wanted[1:] /= wanted[1:].sum(axis=1, keepdims=True)
+    change = {"window": 3, "gap_power": 0.5, "backwards": 0.3}
+    np.testing.assert_allclose(
+        dense(transitions.fit(facts, **{**TRANSITIONS, **change})), wanted, rtol=1e-5, atol=1e-7
+    )
+
+
+def test_the_query_fades_by_the_recency_of_the_fit() -> None:
+    made = transitions.fit(toys.rings(), **{**TRANSITIONS, "recency": 0.5})
+    assert made.recency == 0.5
 
 
 def test_itemknn_is_the_shrunk_cosine() -> None:

@@ -2,6 +2,7 @@
 
 TrainingError
 ├── NotEnoughDataError   too few events to fit and to judge
+├── EventsFileError      a file of events that cannot be read
 ├── PlanError            an unknown model or hyper-parameter, or a value of the wrong kind or out of range
 ├── DivergedError        the loss is no number any more
 └── ExportError          the exported graph does not answer as the network does
@@ -16,6 +17,10 @@ class TrainingError(Exception):
 
 class NotEnoughDataError(TrainingError):
     """There are too few events to fit and to judge a model; the message says what is missing."""
+
+
+class EventsFileError(TrainingError):
+    """A file of events that is not there, or not of the form; the message says what is missing."""
 
 
 class PlanError(TrainingError, ValueError):

@@ -72,10 +72,6 @@ class ItemTable(ItemVectors):
         """
         return mask_padding(ops.matmul(hidden, ops.transpose(self.vectors)) + self.bias)
 
-    def rows(self, item_idx: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Ids, vectors and biases of some items: what `losses.sampled_softmax` takes."""
-        return item_idx, ops.take(self.vectors, item_idx, axis=0), ops.take(self.bias, item_idx, axis=0)
-
     def start_from(self, popularity: NDArray[np.float32]) -> None:
         """Set the biases to the log of each item's share, so that the fit starts at popularity.
 

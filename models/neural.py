@@ -45,10 +45,10 @@ class Recommender(keras.Model):
         raise NotImplementedError
 
     def example_losses(self, batch: Batch, *, training: bool) -> Tensor:
-        """The loss of each example of a training batch.
+        """The losses of a training batch, whose mean is what a step lowers.
 
         Returns:
-            float32 (batch,).
+            float32 (batch,) or (places,).
         """
         raise NotImplementedError
 
@@ -68,6 +68,9 @@ class SequenceRecommender(Recommender):
         n_items: Items, padding not counted.
         embedding_size: Width d of the item vectors.
         dropout: Share of the item vectors' entries that a training step sets to zero.
+
+    Attributes:
+        criterion: The loss of a place; a fit may set another before it begins.
     """
 
     targets = "places"
@@ -77,6 +80,7 @@ class SequenceRecommender(Recommender):
         self.embedding_size, self.dropout_rate = embedding_size, dropout
         self.items = ItemTable(n_items, embedding_size, name="items")
         self.drop = keras.layers.Dropout(dropout)
+        self.criterion: losses.Criterion = losses.sampled_softmax
 
     def encode(self, vectors: Tensor, there: Tensor, *, training: bool | None) -> Tensor:
         """Read the history.
@@ -92,36 +96,46 @@ class SequenceRecommender(Recommender):
         raise NotImplementedError
 
     def hidden(self, inputs: Batch, *, training: bool | None) -> Tensor:
-        """The state after each place, float32 (batch, time, d)."""
+        """The state after each place, float32 (batch, time, d).
+
+        A training batch may bring the item vectors it needs as `vectors` (rows, d); its item numbers are then
+        rows of those. What else is known of a place (its event type, say) belongs here, added to its vector.
+        """
         there = ops.logical_and(ops.not_equal(inputs["item_idx"], 0), ops.greater(inputs["weight"], 0.0))
-        vectors = self.items(inputs["item_idx"]) * ops.expand_dims(ops.cast(there, "float32"), -1)
+        item_idx = inputs["item_idx"]
+        read = ops.take(inputs["vectors"], item_idx, axis=0) if "vectors" in inputs else self.items(item_idx)
+        vectors = read * ops.expand_dims(ops.cast(there, "float32"), -1)
         return self.encode(self.drop(vectors, training=training), there, training=training)
+
+    def read_vectors(self, stored: Tensor) -> Tensor:
+        """Item vectors as they are read, of those that the optimiser moves: float32 (rows, d) both."""
+        return stored
 
     def call(self, inputs: Batch, training: bool | None = None) -> Tensor:
         """Score all items after the last place."""
         return self.items.score(self.hidden(inputs, training=training)[:, -1])
 
     def example_losses(self, batch: Batch, *, training: bool) -> Tensor:
-        """Softmax cross-entropy of each place's target, weighted and averaged over the example.
+        """The loss of each place that has a target, times what the target counts in units of the mean.
 
         Args:
-            batch: The inputs; `target_idx` int32 and `target_weight` float32 (batch, time); `log_q` float32
-                (n + 1,) and `negatives` int32 (s,), where s = 0 asks for the softmax over all items.
+            batch: The inputs, as rows of `vectors` float32 (rows, d) and `biases` float32 (rows,); `place`
+                int32 (places,), which of the batch * time places have a target; `target_idx` int32 and
+                `target_weight` float32 (places,); `negatives` int32 and `log_q` float32 (s,).
             training: Whether dropout acts.
+
+        Returns:
+            float32 (places,).
         """
-        hidden = ops.reshape(self.hidden(batch, training=training), (-1, self.embedding_size))  # (B * T, d)
-        target, weight = ops.reshape(batch["target_idx"], (-1,)), batch["target_weight"]
-        if batch["negatives"].shape[0] == 0:
-            each = losses.softmax_cross_entropy(self.items.score(hidden), target)
-        else:
-            each = losses.sampled_softmax(
-                hidden,
-                self.items.rows(target),
-                self.items.rows(batch["negatives"]),
-                log_expected=ops.take(batch["log_q"], batch["negatives"]),
-            )
-        total = ops.sum(ops.reshape(each, ops.shape(weight)) * weight, axis=1)
-        return total / ops.maximum(ops.mean(ops.sum(weight, axis=1)), 1e-6)
+        states = ops.reshape(self.hidden(batch, training=training), (-1, self.embedding_size))  # (B * T, d)
+        weight = batch["target_weight"]
+        each = self.criterion(
+            ops.take(states, batch["place"], axis=0),
+            _rows(batch, batch["target_idx"]),
+            _rows(batch, batch["negatives"]),
+            log_expected=batch["log_q"],
+        )
+        return each * weight / ops.maximum(ops.mean(weight), 1e-6)
 
     def start_from(self, popularity: NDArray[np.float32]) -> None:
         """Begin the fit at the items' popularity."""
@@ -143,33 +157,6 @@ class SequenceRecommender(Recommender):
         return {**super().get_config(), **sizes}
 
 
-class Trainer(keras.Model):
-    """A recommender as Keras fits it: a training batch in, the loss of each example out.
-
-    Compile it with `losses.mean_of_outputs`; the targets are part of the inputs, y is not read.
-
-    Args:
-        recommender: Fitted in place.
-    """
-
-    def __init__(self, recommender: Recommender, **kwargs: object) -> None:
-        super().__init__(**kwargs)
-        self.recommender = recommender
-
-    def call(self, batch: Batch, training: bool | None = None) -> Tensor:
-        """The loss of each example, float32 (batch,)."""
-        return self.recommender.example_losses(batch, training=bool(training))
-
-
-def compile_trainer(recommender: Recommender, *, learning_rate: float) -> Trainer:
-    """A trainer with Adam, ready to be fitted."""
-    trainer = Trainer(recommender)
-    adam = keras.optimizers.Adam(learning_rate=learning_rate)
-    # XLA would compile anew for each length of a batch.
-    trainer.compile(optimizer=adam, loss=losses.mean_of_outputs, jit_compile=False)
-    return trainer
-
-
 def as_functional(recommender: Recommender) -> keras.Model:
     """The recommender with named inputs and output, as it is exported."""
     item_idx = keras.Input((None,), dtype="int32", name="item_idx")
@@ -181,3 +168,7 @@ def as_functional(recommender: Recommender) -> keras.Model:
 def build_weights(recommender: Recommender) -> None:
     """Ask an empty history once, so that every weight exists."""
     recommender({"item_idx": np.zeros((1, 2), np.int32), "weight": np.zeros((1, 2), np.float32)})
+
+
+def _rows(batch: Batch, item_idx: Tensor) -> losses.Items:
+    return item_idx, ops.take(batch["vectors"], item_idx, axis=0), ops.take(batch["biases"], item_idx, axis=0)

@@ -227,25 +227,40 @@ class Negatives:
     Attributes:
         share: float64 (n + 1,), how likely each item is drawn; row 0 zero.
         count: Items a batch; 0 for the softmax over all items.
+        correction: What log q counts in the loss: 1 makes the sampled softmax an estimate of the whole one.
     """
 
     share: NDArray[np.float64]
     count: int
+    correction: float = 1.0
 
     def draw(self, rng: np.random.Generator) -> NDArray[np.int32]:
-        """Items, with repeats, int32 (count,)."""
+        """Items, with repeats, int32 (count,); each one once where `count` is 0."""
+        if self.count == 0:
+            return np.arange(1, len(self.share), dtype=np.int32)
         cumulative = np.cumsum(self.share)
         drawn = np.searchsorted(cumulative, rng.random(self.count) * cumulative[-1], side="right")
         return np.asarray(drawn, dtype=np.int32)
 
     @property
     def log_q(self) -> NDArray[np.float32]:
-        """Log of how often each item is expected in a draw, float32 (n + 1,)."""
-        return np.log(np.maximum(self.share * max(self.count, 1), 1e-12)).astype(np.float32)
+        """Log of how often each item is expected in a draw times the correction, float32 (n + 1,)."""
+        if self.count == 0:
+            return np.zeros(len(self.share), np.float32)
+        expected = np.maximum(self.share * self.count, 1e-12)
+        return (self.correction * np.log(expected)).astype(np.float32)
 
 
-def negatives_of(interactions: Interactions, *, count: int, power: float = 0.75) -> Negatives:
+def negatives_of(
+    interactions: Interactions, *, count: int, power: float = 0.75, correction: float = 1.0
+) -> Negatives:
     """Negatives by popularity to the power, every item possible.
+
+    Args:
+        interactions: What popularity is counted in.
+        count: Items a batch; 0, or as many as there are, for all of them.
+        power: 0 draws all items alike.
+        correction: What log q counts in the loss, 0 to 1.
 
     Source:
         The exponent: Mikolov et al., NIPS 2013, arXiv 1310.4546.
@@ -255,4 +270,4 @@ def negatives_of(interactions: Interactions, *, count: int, power: float = 0.75)
     counts = np.bincount(interactions.item, minlength=interactions.n_items + 1) + 1.0
     share = counts**power
     share[0] = 0.0
-    return Negatives(share / share.sum(), count)
+    return Negatives(share / share.sum(), count, correction)

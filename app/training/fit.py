@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,15 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.training import batches
-from app.training.batches import Batch, Places
 from app.training.build import Plan, network
-from models.base import Interactions
+from app.training.feed import Feed
+from app.training.step import Known, Step
+from models.base import Interactions, Value
 
 if TYPE_CHECKING:
     from models.neural import Recommender
 
 Score = Callable[[NDArray[np.int32], NDArray[np.float32]], NDArray[np.float32]]
-WARM_UP_STEPS = 200
+DECAYS: Mapping[str, Callable[[float], float]] = {
+    "none": lambda _: 1.0,
+    "linear": lambda way: 1.0 - way,
+    "cosine": lambda way: 0.5 * (1.0 + math.cos(math.pi * way)),
+}
+"""The learning rate's share over the way from 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +83,8 @@ Validate = Callable[[Score], tuple[float | None, float]]
 """A model's scores to its loss and its NDCG@10 on the validation slice."""
 OnEpoch = Callable[[Epoch, int], None]
 OnStep = Callable[[int, float], None]
+OnShare = Callable[[float], None]
+Begin = Callable[["Recommender"], None]
 
 
 def fit(
@@ -88,29 +96,52 @@ def fit(
     validate: Validate | None,
     on_epoch: OnEpoch,
     on_step: OnStep = lambda _epoch, _share: None,
+    deadline_s: float | None = None,
+    begin: Begin = lambda _: None,
 ) -> tuple[Recommender, History]:
     """Fit a fresh network.
+
+    The learning rate decays over the plan's epochs, also where `epochs` are fewer: a refit with the best
+    epoch's number goes the way that the first fit went.
 
     Args:
         chosen: Architecture and hyper-parameters.
         interactions: The training slice.
         seed: Of weights, dropout, batches, targets and negatives.
         epochs: Passes at most; all of them without `validate`.
-        validate: Measures after each epoch. The best epoch's weights are kept, and `patience` epochs without
-            a better one end the fit.
+        validate: Measures every `validate_every` epochs and after the last. The best epoch's weights are
+            kept, and `patience` epochs without a better one end the fit.
         on_epoch: Told after each epoch, with the number of epochs at most.
         on_step: Told often, with the epoch and the share of it that is done.
+        deadline_s: Seconds from now after which the fit ends at its best epoch. Where the first epochs say
+            that it is too short for all, fewer are planned and the learning rate decays over those.
+        begin: May give the fresh network other weights to start from, those of an earlier fit.
+
+    Returns:
+        The network, which needs nothing but its own weights to be asked, and the curves.
     """
-    recommender, step = _start(chosen, interactions, seed=seed)
+    recommender, step = _start(chosen, interactions, seed=seed, begin=begin)
     score = compiled_score(recommender)
     feed = Feed(chosen, interactions, bag=recommender.targets == "bag", seed=seed)
     history, best = History(), _Best(patience=int(chosen.training["patience"]))
-    for number in range(1, epochs + 1):
-        started = time.monotonic()
-        loss = _one_epoch(feed, step, partial(on_step, number))
-        val_loss, metric = validate(score) if validate is not None else (None, None)
+    horizon = max(epochs, int(chosen.training["epochs"]))
+    pace = _Pace(chosen.training, epochs=epochs, horizon=horizon, deadline_s=deadline_s)
+    every = int(chosen.training.get("validate_every", 1))
+    while len(history.epochs) < pace.epochs and not pace.is_late():
+        number, started = len(history.epochs) + 1, time.monotonic()
+        loss = _one_epoch(
+            feed,
+            step,
+            rate=partial(pace.rate, number),
+            is_late=pace.is_late,
+            on_share=partial(on_step, number),
+        )
+        step.bake()
+        is_asked = validate is not None and (number % every == 0 or number >= pace.epochs or pace.is_late())
+        val_loss, metric = validate(score) if validate is not None and is_asked else (None, None)
         history.epochs.append(Epoch(number, loss, val_loss, metric, time.monotonic() - started))
-        on_epoch(history.epochs[-1], epochs)
+        pace.look(number)
+        on_epoch(history.epochs[-1], pace.epochs)
         if not history.epochs[-1].is_finite:
             break
         if metric is not None and best.is_over(number, metric, recommender):
@@ -137,52 +168,47 @@ def compiled_score(recommender: Recommender) -> Score:
     return score
 
 
-class Feed:
-    """Training batches of one epoch after the other.
+class _Pace:
+    """How many epochs there will be, and the learning rate on the way.
 
     Args:
-        chosen: Hyper-parameters.
-        interactions: The training slice.
-        bag: Whether an example is a bag or a sequence.
-        seed: Of every draw.
+        training: `learning_rate`, `warm_up` (the share of the way over which the rate rises) and `decay`.
+        epochs: Passes at most.
+        horizon: Epochs over which the rate decays.
+        deadline_s: Seconds that all passes may take.
     """
 
-    def __init__(self, chosen: Plan, interactions: Interactions, *, bag: bool, seed: int) -> None:
-        self._training = chosen.training
-        self._bag = bag
-        self._rng = np.random.default_rng(seed)
-        self._steps = 0
-        self._places: Places = batches.places_of(interactions)
-        self._target_weight = batches.recency(interactions, float(chosen.training["target_half_life_days"]))
-        if not bag:
-            self._negatives = batches.negatives_of(interactions, count=int(chosen.training["negatives"]))
-        length = int(chosen.training["max_length"])
-        rows = interactions.n_users if bag else len(batches.windows(self._places, length)[0])
-        self.batches_expected = max(1, -(-rows // int(chosen.training["batch_size"])))
+    def __init__(
+        self, training: Mapping[str, Value], *, epochs: int, horizon: int, deadline_s: float | None
+    ) -> None:
+        self._rate, self._warm_up = float(training["learning_rate"]), float(training.get("warm_up", 0.0))
+        self._falls = DECAYS[str(training.get("decay", "none"))]
+        self.epochs, self._horizon = epochs, horizon
+        self._deadline_s, self._started = deadline_s, time.monotonic()
 
-    def epoch(self) -> Iterator[Batch]:
-        """The batches of one pass, complete with what the loss needs beside them."""
-        training = self._training
-        sizes = {"max_length": int(training["max_length"]), "batch_size": int(training["batch_size"])}
-        if self._bag:
-            share = float(training["future_share"])
-            rows = batches.bag_batches(
-                self._places, self._target_weight, future_share=share, rng=self._rng, **sizes
-            )
-        else:
-            ahead = int(training["look_ahead"])
-            rows = batches.sequence_batches(
-                self._places, self._target_weight, look_ahead=ahead, rng=self._rng, **sizes
-            )
-        for batch in rows:
-            self._steps += 1
-            yield batch | self._beside(len(batch["item_idx"]))
+    def rate(self, number: int, share: float) -> float:
+        """The learning rate in an epoch of which a share is done."""
+        way = min(1.0, (number - 1 + share) / self._horizon)
+        if way < self._warm_up:
+            return self._rate * max(way / self._warm_up, 0.02)
+        return self._rate * self._falls((way - self._warm_up) / max(1.0 - self._warm_up, 1e-9))
 
-    def _beside(self, rows: int) -> Batch:
-        if not self._bag:
-            return {"negatives": self._negatives.draw(self._rng), "log_q": self._negatives.log_q}
-        beta = float(self._training["beta"]) * min(1.0, self._steps / WARM_UP_STEPS)
-        return {"beta": np.full(rows, beta, np.float32)}
+    def is_late(self) -> bool:
+        """Whether the time is used up."""
+        return self._deadline_s is not None and time.monotonic() - self._started > self._deadline_s
+
+    def look(self, done: int) -> None:
+        """Plan fewer epochs where the pace so far says that not all fit into the time.
+
+        The rate then decays over those. While all fit, the clock changes nothing, so a fit can be repeated.
+        """
+        if self._deadline_s is None:
+            return
+        took = time.monotonic() - self._started
+        fitting = done + int(max(self._deadline_s - took, 0.0) / (took / done))
+        if fitting < self.epochs:
+            self.epochs = max(fitting, done)
+            self._horizon = min(self._horizon, self.epochs)
 
 
 class _Best:
@@ -206,24 +232,44 @@ class _Best:
             recommender.set_weights(self._weights)
 
 
-def _start(
-    chosen: Plan, interactions: Interactions, *, seed: int
-) -> tuple[Recommender, Callable[[Batch], float]]:
-    from models.neural import compile_trainer  # noqa: PLC0415 (imports Keras)
-
+def _start(chosen: Plan, interactions: Interactions, *, seed: int, begin: Begin) -> tuple[Recommender, Step]:
     recommender = network(chosen, interactions.n_items, seed=seed)
-    recommender.start_from(batches.popularity(interactions, float(chosen.training["target_half_life_days"])))
-    trainer = compile_trainer(recommender, learning_rate=float(chosen.training["learning_rate"]))
+    half_life_days = float(chosen.training["target_half_life_days"])
+    recommender.start_from(batches.popularity(interactions, half_life_days))
+    begin(recommender)
+    known = None
+    if recommender.targets == "places":
+        _set_criterion(recommender, chosen, interactions.n_items)
+        known = _known(chosen, interactions)
+    decay = float(chosen.training.get("weight_decay", 0.0))
+    return recommender, Step(recommender, weight_decay=decay, known=known, seed=seed)
 
-    def step(batch: Batch) -> float:
-        return float(trainer.train_on_batch(batch, np.zeros(len(batch["item_idx"]), np.float32)))
 
-    return recommender, step
+def _set_criterion(recommender: Recommender, chosen: Plan, n_items: int) -> None:
+    from models import losses  # noqa: PLC0415 (imports Keras)
+
+    if chosen.training.get("loss", "softmax") == "gbce":
+        calibration = float(chosen.training.get("calibration", 0.75))
+        recommender.criterion = partial(losses.generalised_bce, n_items=n_items, calibration=calibration)
 
 
-def _one_epoch(feed: Feed, step: Callable[[Batch], float], on_share: Callable[[float], None]) -> float:
-    losses = []
+def _known(chosen: Plan, interactions: Interactions) -> Known | None:
+    attributes = interactions.attributes
+    if attributes is None or not len(attributes.indices):
+        return None
+    has_events = np.bincount(interactions.item, minlength=interactions.n_items + 1) > 0
+    return Known(attributes, has_events, float(chosen.training.get("id_dropout", 0.0)))
+
+
+def _one_epoch(
+    feed: Feed, step: Step, *, rate: Callable[[float], float], is_late: Callable[[], bool], on_share: OnShare
+) -> float:
+    """One pass, or as much of it as there is time for; the mean loss."""
+    losses, share = [], 0.0
     for number, batch in enumerate(feed.epoch(), start=1):
-        losses.append(step(batch))
-        on_share(min(1.0, number / feed.batches_expected))
+        losses.append(step(batch, rate(share)))
+        share = min(1.0, number / feed.batches_expected)
+        on_share(share)
+        if is_late():
+            break
     return float(np.mean(losses)) if losses else 0.0

@@ -138,20 +138,16 @@ class ModelContract(ScoresContract):
         assert not vectors[0].any()
         assert np.isfinite(vectors).all()
 
-    def test_keras_compiles_and_fits_it(self) -> None:
-        from app.training.fit import Feed
-        from models.neural import compile_trainer
+    def test_a_compiled_step_lowers_the_loss_of_its_batch(self) -> None:
+        from app.training.feed import Feed
+        from app.training.step import Step
 
-        made = self.make()
-        trainer = compile_trainer(made, learning_rate=0.01)
+        made = network(self.plan, N_ITEMS, seed=1)
+        step = Step(made)
         batch = next(Feed(self.toy_plan, self.toy(), bag=made.targets == "bag", seed=1).epoch())
-        # Keras cuts inputs into batches by rows: what the whole batch shares is given to each row.
-        shared = {"negatives", "log_q"} & set(batch)
-        for name in shared:
-            assert batch[name].ndim == 1
-        first = trainer.train_on_batch(batch, np.zeros(len(batch["item_idx"])))
+        first = step(batch, 0.01)
         for _ in range(20):
-            last = trainer.train_on_batch(batch, np.zeros(len(batch["item_idx"])))
+            last = step(batch, 0.01)
         assert last < first
 
     def test_it_learns_toy_data(self) -> None:

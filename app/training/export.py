@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.training import export_recurrent
 from app.training.errors import ExportError
 from app.training.publish import same_top
 
@@ -43,6 +44,20 @@ def export(recommender: Recommender, path: Path, *, seed: int) -> dict[str, floa
 def _write(recommender: Recommender, path: Path) -> None:
     import onnx  # noqa: PLC0415 (only exports need it)
 
+    from models.gru4rec import GRU4Rec  # noqa: PLC0415 (imports Keras)
+
+    if isinstance(recommender, GRU4Rec):
+        graph = export_recurrent.graph(recommender)
+    else:
+        graph = _converted(recommender, path)
+    onnx.checker.check_model(graph)
+    onnx.save(graph, str(path))
+
+
+def _converted(recommender: Recommender, path: Path) -> Any:  # noqa: ANN401 (onnx.ModelProto)
+    """What Keras' converter makes of the network, with the agreed names; the path serves on the way."""
+    import onnx  # noqa: PLC0415
+
     from models.neural import as_functional  # noqa: PLC0415 (imports Keras)
 
     serving = as_functional(recommender)
@@ -60,8 +75,7 @@ def _write(recommender: Recommender, path: Path) -> None:
         for axis, name in zip(value.type.tensor_type.shape.dim, ("batch", "time"), strict=False):
             if not axis.HasField("dim_value"):
                 axis.dim_param = name
-    onnx.checker.check_model(graph)
-    onnx.save(graph, str(path))
+    return graph
 
 
 def probes(n_items: int, *, seed: int) -> list[tuple[NDArray[np.int32], NDArray[np.float32]]]:

@@ -64,3 +64,8 @@ def test_strongest_agrees_with_a_sort() -> None:
         wanted = np.zeros(20)
         wanted[order] = line[order]
         np.testing.assert_array_equal(found, wanted)
+
+
+def test_strongest_keeps_the_largest_and_the_first_of_equals() -> None:
+    made = sparse.csr_array(np.array([[1.0, -3.0, 2.0, 2.0], [0, 0, 0, 1.0]]))
+    np.testing.assert_array_equal(strongest(made, keep=2).toarray(), [[0, -3, 2, 0], [0, 0, 0, 1]])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -128,6 +128,33 @@ def later_lines(places: Places, look_ahead: int, rng: np.random.Generator) -> ND
     return np.where(room > 0, line + 1 + np.floor(rng.random(len(line)) * room).astype(np.int64), -1)
 
 
+@dataclass(frozen=True, slots=True)
+class View:
+    """A batch of windows as they are to be read and asked.
+
+    Attributes:
+        read: int64 (rows, width), the line whose item stands at each place.
+        lines: int64 (rows, width), the line that stood there, which says what comes next.
+        is_read: bool (rows, width), where there is an item.
+        is_asked: bool (rows, width), where there may be a target.
+    """
+
+    read: NDArray[np.int64]
+    lines: NDArray[np.int64]
+    is_read: NDArray[np.bool_]
+    is_asked: NDArray[np.bool_]
+
+
+ViewOf = Callable[[NDArray[np.int64], NDArray[np.int64]], View]
+"""First lines and stops of windows to how they are read."""
+
+
+def as_they_were(starts: NDArray[np.int64], stops: NDArray[np.int64]) -> View:
+    """Windows read as they happened."""
+    lines, there = padded_left(starts, stops)
+    return View(lines, lines, there, there)
+
+
 def sequence_batches(
     places: Places,
     target_weight: NDArray[np.float32],
@@ -136,6 +163,7 @@ def sequence_batches(
     batch_size: int,
     look_ahead: int,
     rng: np.random.Generator,
+    view_of: ViewOf = as_they_were,
 ) -> Iterator[Batch]:
     """A target at each place: one of the user's next lines, drawn anew each time.
 
@@ -149,6 +177,7 @@ def sequence_batches(
         batch_size: Windows a batch.
         look_ahead: How many lines ahead a target may lie.
         rng: Draws targets and the order of the batches.
+        view_of: How windows are read.
 
     Yields:
         `item_idx`, `weight`, `target_idx`, `target_weight`, each (batch, time).
@@ -158,12 +187,12 @@ def sequence_batches(
     useful = later[starts] >= 0
     starts, stops = starts[useful], stops[useful]
     for rows in in_buckets(stops - starts, batch_size, rng):
-        lines, there = padded_left(starts[rows], stops[rows])
-        after = np.where(there, later[lines], -1)
+        view = view_of(starts[rows], stops[rows])
+        after = np.where(view.is_asked, later[view.lines], -1)
         has_next = after >= 0
         yield {
-            "item_idx": np.where(there, places.item[lines], 0).astype(np.int32),
-            "weight": np.where(there, places.weight[lines], 0.0).astype(np.float32),
+            "item_idx": np.where(view.is_read, places.item[view.read], 0).astype(np.int32),
+            "weight": np.where(view.is_read, places.weight[view.read], 0.0).astype(np.float32),
             "target_idx": np.where(has_next, places.item[after], 0).astype(np.int32),
             "target_weight": np.where(has_next, target_weight[after], 0.0).astype(np.float32),
         }

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.training import batches
+from app.training.augment import viewed
 from app.training.batches import Batch, Places
 from app.training.build import Plan
 from models.base import Attributes, Interactions
@@ -58,8 +60,14 @@ class Feed:
             )
         else:
             ahead = int(training["look_ahead"])
+            view_of = partial(
+                viewed,
+                way=str(training.get("augment", "none")),
+                share=float(training.get("augment_share", 0.5)),
+                rng=self._rng,
+            )
             rows = batches.sequence_batches(
-                self._places, self._target_weight, look_ahead=ahead, rng=self._rng, **sizes
+                self._places, self._target_weight, look_ahead=ahead, rng=self._rng, view_of=view_of, **sizes
             )
         for batch in rows:
             self._steps += 1

@@ -15,7 +15,7 @@ class GRU4Rec(SequenceRecommender):
 
     .. math::
         z_t = \sigma(W_z x_t + U_z h_{t-1}), \quad r_t = \sigma(W_r x_t + U_r h_{t-1}), \\
-        h_t = z_t h_{t-1} + (1 - z_t) \tanh(W x_t + U (r_t h_{t-1})), \quad s = E\,W_o h_t + b
+        h_t = z_t h_{t-1} + (1 - z_t) \tanh(W x_t + U (r_t h_{t-1})), \quad s = E\,(W_o h_t + x_t) + b
 
     Args:
         n_items: Items, padding not counted.
@@ -28,7 +28,8 @@ class GRU4Rec(SequenceRecommender):
         Hidasi et al., "Session-based recommendations with recurrent neural networks", ICLR 2016, arXiv
         1511.06939; Hidasi and Karatzoglou, CIKM 2018, arXiv 1706.03847 (more negatives, tied vectors).
         Deviations: cross-entropy over shared sampled negatives with the logQ correction in place of TOP1 and
-        BPR-max; whole histories in place of session-parallel batches; biases start at the log of popularity.
+        BPR-max; whole histories in place of session-parallel batches; the newest item's vector goes around
+        the GRUs; biases start at the log of popularity.
     """
 
     def __init__(
@@ -44,11 +45,11 @@ class GRU4Rec(SequenceRecommender):
         self.drop_out = keras.layers.Dropout(dropout)
 
     def encode(self, vectors: Tensor, there: Tensor, *, training: bool | None) -> Tensor:
-        """Run the GRUs; a padded place leaves the state as it is."""
+        """Run the GRUs; a padded place leaves the state as it is, and has no vector of its own to add."""
         state = vectors
         for cell in self.cells:
             state = cell(state, mask=there, training=training)
-        return self.project(self.drop_out(state, training=training))
+        return vectors + self.project(self.drop_out(state, training=training))
 
     def get_config(self) -> dict[str, Any]:
         """Arguments that make the same network."""

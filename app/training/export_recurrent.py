@@ -46,7 +46,7 @@ class _Constants:
         """Hold the values; returns the name."""
         from onnx import numpy_helper  # noqa: PLC0415
 
-        self.tensors.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+        self.tensors.append(numpy_helper.from_array(values, name))
         return name
 
 
@@ -117,6 +117,8 @@ def _scoring(recommender: GRU4Rec, last: int, constants: _Constants) -> list[Any
     node = helper.make_node
     return [
         node("Squeeze", [f"newest_{last}", constants.add("layer", np.array([0], np.int64))], ["newest"]),
-        node("MatMul", ["newest", constants.add("project", kernel)], ["hidden"]),
+        node("MatMul", ["newest", constants.add("project", kernel)], ["projected"]),
+        node("Gather", ["state_0", constants.add("end", np.array(-1, np.int64))], ["newest_vector"], axis=0),
+        node("Add", ["projected", "newest_vector"], ["hidden"]),
         node("Gemm", ["hidden", "vectors", constants.add("bias", bias)], ["scores"], transB=1),
     ]

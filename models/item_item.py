@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -10,21 +11,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.memory import Memory
+
 PADDING_SCORE = -np.inf
 SAME_BASKET = 1e-6
 AT_ONCE = 2**18
 _FIELDS = ("data", "indices", "indptr", "popularity", "recency", "prior")
 _FACTORS = ("reading", "writing")
+_MEMORY = "memory."
 
 
 @dataclass(frozen=True, slots=True)
 class ItemItem:
     r"""A sparse matrix of item-to-item scores and a popularity prior.
 
-    .. math:: s_j = \sum_t w_t\, r^{g_t}\, (B_{i_t j} + R_{i_t} \cdot W_j) + \pi\, p_j
+    .. math:: s_j = \sum_t w_t\, r^{g_t}\, (B_{i_t j} + R_{i_t} \cdot W_j) + \pi\, p_j + M_j
 
     with :math:`g_t` the number of baskets after place t and r the `recency`. Where a catalogue is too large
-    for its strongest entries to tell all, R and W say the rest at low rank.
+    for its strongest entries to tell all, R and W say the rest at low rank. M is what the
+    memory says, see `models.memory`, 0 where there is none.
 
     Attributes:
         data: float32 (nonzeros,).
@@ -37,6 +42,7 @@ class ItemItem:
         reading: float32 (n + 1, d), R: what a place of the query says; row 0 zero. None where there are no
             factors.
         writing: float32 (n + 1, d), W: how an item hears it; row 0 zero. None together with `reading`.
+        memory: Histories that are searched for those like the query, and add what these had.
     """
 
     data: NDArray[np.float32]
@@ -47,11 +53,17 @@ class ItemItem:
     prior: float = 1e-6
     reading: NDArray[np.float32] | None = None
     writing: NDArray[np.float32] | None = None
+    memory: Memory | None = None
 
     @property
     def n_items(self) -> int:
         """Items known, padding not counted."""
         return len(self.popularity) - 1
+
+    @property
+    def reads_history(self) -> bool:
+        """Whether the query plays a part at all."""
+        return len(self.data) > 0 or self.reading is not None or self.memory is not None
 
     def score(self, item_idx: NDArray[np.int32], weight: NDArray[np.float32]) -> NDArray[np.float32]:
         """Score every item for every query.
@@ -67,6 +79,8 @@ class ItemItem:
         scores = self._by_factors(item_idx, faded)
         scores += np.float32(self.prior) * self.popularity
         self._add_rows(scores, item_idx, faded)
+        if self.memory is not None:
+            self.memory.add_to(scores, item_idx, faded)
         scores[:, 0] = PADDING_SCORE
         return scores
 
@@ -118,11 +132,13 @@ class ItemItem:
         """Write an ``.npz`` without pickles."""
         names = _FIELDS if self.reading is None else (*_FIELDS, *_FACTORS)
         arrays: dict[str, Any] = {name: np.asarray(getattr(self, name)) for name in names}
+        if self.memory is not None:
+            arrays |= {_MEMORY + name: array for name, array in self.memory.arrays().items()}
         np.savez_compressed(path, **arrays)
 
     @classmethod
     def load(cls, path: Path) -> ItemItem:
-        """Read what `save` wrote; a file without factors is a table without any.
+        """Read what `save` wrote; a file without factors or memory is a table without.
 
         Raises:
             ValueError: The arrays do not fit each other or are not finite.
@@ -136,7 +152,8 @@ class ItemItem:
                 arrays["popularity"].astype(np.float32),
                 float(arrays["recency"]),
                 float(arrays["prior"]),
-                *(arrays[name].astype(np.float32) if name in arrays else None for name in _FACTORS),
+                **{name: arrays[name].astype(np.float32) for name in _FACTORS if name in arrays},
+                memory=_memory_of(arrays),
             )
         table.check()
         return table
@@ -154,6 +171,8 @@ class ItemItem:
         if len(self.indices) and not (self.indices.min() >= 1 and self.indices.max() <= self.n_items):
             raise ValueError("a column of the item-item table is no item")
         self._check_factors()
+        if self.memory is not None:
+            self.memory.check(self.n_items)
         numbers = (self.data, self.popularity, np.array([self.recency, self.prior]), *self._factors())
         if not all(np.isfinite(array).all() for array in numbers):
             raise ValueError("the item-item table holds numbers that are not finite")
@@ -169,3 +188,11 @@ class ItemItem:
         rows_fit = all(array.ndim == 2 and len(array) == self.n_items + 1 for array in factors)
         if len(factors) != 2 or len(shapes) != 1 or not rows_fit:
             raise ValueError("the factors of the item-item table do not fit its items")
+
+
+def _memory_of(arrays: Mapping[str, NDArray[Any]]) -> Memory | None:
+    if f"{_MEMORY}items" not in arrays:
+        return None
+    return Memory.of(
+        {name.removeprefix(_MEMORY): arrays[name] for name in arrays if name.startswith(_MEMORY)}
+    )

@@ -4,11 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.evaluation.ragged import Ragged
+
 SKETCH_SIZE = 64
+AT_ONCE = 2**18
+MOST_GROUPS = 200
+SALES_BINS = 10
+MIXED_IN = 0.01
+
+
+class Attributed(Protocol):
+    """Attributes of the items, one bag each, as `models.base.Attributes` holds them."""
+
+    @property
+    def indices(self) -> NDArray[np.int32]:
+        """int32 (total,), attributes of all items one after the other."""
+        ...
+
+    @property
+    def indptr(self) -> NDArray[np.int64]:
+        """int64 (n + 2,), item i's are ``indices[indptr[i]:indptr[i + 1]]``."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +78,11 @@ def catalogue(user: NDArray[np.int64], item: NDArray[np.int32], *, n_items: int,
     n_users = int(users.max()) + 1 if len(users) else 0
     directions = np.random.default_rng(seed).standard_normal((n_users, SKETCH_SIZE)).astype(np.float32)
     sketch = np.zeros((n_items + 1, SKETCH_SIZE), np.float32)
-    np.add.at(sketch, items, directions[users])
+    order = np.argsort(items, kind="stable")
+    for start in range(0, len(order), AT_ONCE):
+        part = order[start : start + AT_ONCE]
+        first = np.flatnonzero(np.diff(items[part], prepend=-1))
+        sketch[items[part][first]] += np.add.reduceat(directions[users[part]], first, axis=0)
     sketch /= np.maximum(np.linalg.norm(sketch, axis=1, keepdims=True), 1e-9)
     return Catalogue(np.bincount(items, minlength=n_items + 1).astype(np.float64), sketch)
 
@@ -77,14 +102,16 @@ def novelty(lists: NDArray[np.int32], items: Catalogue) -> float:
 
 def diversity(lists: NDArray[np.int32], items: Catalogue) -> float:
     """1 less the mean cosine between two items of a list, over lists of two and more."""
-    scores = []
-    for row in lists:
-        vectors = items.sketch[row[row > 0]]
-        count = len(vectors)
-        if count > 1:
-            total = float(np.square(vectors.sum(axis=0)).sum() - np.square(vectors).sum())
-            scores.append(1.0 - total / (count * (count - 1)))
-    return float(np.mean(scores)) if scores else 0.0
+    total, counted = 0.0, 0
+    for start in range(0, len(lists), AT_ONCE // SKETCH_SIZE):
+        part = lists[start : start + AT_ONCE // SKETCH_SIZE]
+        vectors = items.sketch[part] * (part > 0)[:, :, None]  # (B, k, d)
+        count = (part > 0).sum(axis=1)
+        both = np.square(vectors.sum(axis=1)).sum(axis=1) - np.square(vectors).sum(axis=(1, 2))
+        there = count > 1
+        total += float((1.0 - both[there] / (count * (count - 1))[there]).sum())
+        counted += int(there.sum())
+    return total / counted if counted else 0.0
 
 
 def popularity_bias(lists: NDArray[np.int32], targets: NDArray[np.int32], items: Catalogue) -> float:
@@ -102,3 +129,61 @@ def popularity_bias(lists: NDArray[np.int32], targets: NDArray[np.int32], items:
     if not len(shown) or not len(chosen):
         return 0.0
     return float(rank[shown].mean() - rank[chosen].mean())
+
+
+def groups(popularity: NDArray[np.float64], attributes: Attributed | None) -> NDArray[np.float32]:
+    """What kinds of item there are: the most common attributes, or bins of equal sales where none is known.
+
+    Args:
+        popularity: float64 (n + 1,), people who had each item.
+        attributes: Of the items, if any are known.
+
+    Returns:
+        float32 (n + 1, kinds), the share of an item that belongs to each kind; rows add up to 1, row 0 is
+        zero. The last kind of attributes is that of the items with none of the others.
+    """
+    n_items = len(popularity) - 1
+    if attributes is None or not len(attributes.indices):
+        order = np.argsort(-popularity[1:], kind="stable")
+        before = np.cumsum(popularity[1:][order]) - popularity[1:][order]
+        kind = np.minimum(before / max(popularity.sum(), 1.0) * SALES_BINS, SALES_BINS - 1).astype(np.int64)
+        shares = np.zeros((n_items + 1, SALES_BINS), np.float32)
+        shares[order + 1, kind] = 1.0
+        return shares
+    sizes = np.bincount(attributes.indices)
+    common = np.argsort(-sizes, kind="stable")[:MOST_GROUPS]
+    column = np.full(len(sizes), -1, np.int64)
+    column[common] = np.arange(len(common))
+    owner = np.repeat(np.arange(len(attributes.indptr) - 1), np.diff(attributes.indptr))
+    place = column[attributes.indices]
+    shares = np.zeros((n_items + 1, len(common) + 1), np.float32)
+    shares[owner[place >= 0], place[place >= 0]] = 1.0
+    shares[shares.sum(axis=1) == 0, -1] = 1.0
+    shares[0] = 0.0
+    return np.asarray(shares / np.maximum(shares.sum(axis=1, keepdims=True), 1.0), dtype=np.float32)
+
+
+def calibration(lists: NDArray[np.int32], history: Ragged[np.int32], kinds: NDArray[np.float32]) -> float:
+    r"""Mean divergence of the kinds shown from the kinds that the person had; 0 is a list in proportion.
+
+    .. math:: \sum_g p(g) \log_2 \frac{p(g)}{(1 - \alpha) q(g) + \alpha p(g)}
+
+    Args:
+        lists: int32 (people, k), 0 for no item.
+        history: Each one's items; people without any, or without a list, are left out.
+        kinds: What `groups` gives.
+
+    Source:
+        Steck, "Calibrated recommendations", RecSys 2018, equations 2, 3 and 6, with alpha = 0.01. All places
+        weigh the same; the logarithm is to base 2.
+    """
+    rows = np.flatnonzero((history.lengths > 0) & (lists > 0).any(axis=1))
+    total = 0.0
+    for start in range(0, len(rows), 1024):
+        part = rows[start : start + 1024]
+        had = np.array([kinds[history.row(int(row))].mean(axis=0) for row in part])
+        shown = kinds[lists[part]].sum(axis=1) / (lists[part] > 0).sum(axis=1, keepdims=True)
+        mixed = (1.0 - MIXED_IN) * shown + MIXED_IN * had
+        ratio = np.divide(had, mixed, out=np.ones_like(had), where=had > 0)
+        total += float((had * np.log2(ratio)).sum())
+    return total / len(rows) if len(rows) else 0.0

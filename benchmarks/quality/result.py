@@ -1,0 +1,97 @@
+"""`result.json`: figures by model and seed, their mean and spread, and where they were measured."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+from benchmarks.quality.errors import RefusedError
+
+Body = dict[str, Any]
+
+
+def summarised(seeds: list[Body]) -> Body:
+    """A model's seeds with their mean, standard deviation (0 of one seed) and mean time."""
+    means, spreads = {}, {}
+    for key in seeds[0]["test"]:
+        values = [seed["test"][key] for seed in seeds]
+        means[key] = fmean(values)
+        spreads[key] = stdev(values) if len(values) > 1 else 0.0
+    validation = {key: fmean(seed["validation"][key] for seed in seeds) for key in seeds[0]["validation"]}
+    return {
+        "seeds": seeds,
+        "validation_mean": validation,
+        "test_mean": means,
+        "test_spread": spreads,
+        "fit_s_mean": fmean(seed["fit_s"] for seed in seeds),
+        "peak_memory_mb_mean": fmean(seed["peak_memory_mb"] for seed in seeds),
+        "query_ms_mean": fmean(seed["query_ms"] for seed in seeds),
+    }
+
+
+def write(body: Mapping[str, Any], path: Path) -> None:
+    """Write the file whole or not at all.
+
+    Raises:
+        RefusedError: It cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    text = json.dumps(finite(body), indent=1, ensure_ascii=False, allow_nan=False)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(text + "\n", encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise RefusedError(f"{path} cannot be written: {error.strerror}.") from None
+
+
+def finite(value: Any) -> Any:  # noqa: ANN401 (any JSON)
+    """The same with None for what is no number: JSON has no word for it."""
+    if isinstance(value, Mapping):
+        return {key: finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def machine() -> str:
+    """Processor, cores that may be used, memory, system."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    memory = ""
+    if hasattr(os, "sysconf"):
+        size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+        memory = f", {size:.0f} GB"
+    system = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    return f"{_processor()}, {cores} core{'s' * (cores > 1)}{memory}, {system}"
+
+
+def _processor() -> str:
+    listed = Path("/proc/cpuinfo")
+    if listed.exists():
+        for line in listed.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or "unknown processor"
+
+
+def commit() -> str:
+    """The commit of the code, with a plus where files differ from it; ``unknown`` outside a repository."""
+    root = Path(__file__).resolve().parents[2]
+    try:
+        head = _git(root, "rev-parse", "HEAD")
+        changed = _git(root, "status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return head + ("+" if changed else "")
+
+
+def _git(root: Path, *words: str) -> str:
+    done = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=True)
+    return done.stdout.strip()

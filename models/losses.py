@@ -11,7 +11,7 @@ Tensor = Any
 Items = tuple[Tensor, Tensor, Tensor]
 """Ids int32 (m,), vectors float32 (m, d), biases float32 (m,)."""
 Criterion = Callable[..., Tensor]
-"""States, targets' and negatives' `Items`, and `log_expected`, to the loss of each place."""
+"""States, targets' and negatives' `Items`, `log_expected` and `clashes`, to the loss of each place."""
 MASKED = -1e9
 
 
@@ -20,7 +20,8 @@ def sampled_softmax(
     positive: Items,
     negative: Items,
     *,
-    log_expected: Tensor,
+    log_expected: tuple[Tensor, Tensor],
+    clashes: Tensor,
 ) -> Tensor:
     r"""Cross-entropy of each target against negatives that the whole batch shares.
 
@@ -33,7 +34,9 @@ def sampled_softmax(
         hidden: float32 (places, d).
         positive: The targets' ids int32 (places,), vectors float32 (places, d), biases float32 (places,).
         negative: The same of the negatives: (s,), (s, d), (s,).
-        log_expected: log q, how often each negative is expected in a draw, float32 (s,).
+        log_expected: log q, how often an item is expected in a draw: of the targets float32 (places,) and of
+            the negatives (s,).
+        clashes: How often each target stands among the negatives, float32 (places,).
 
     Returns:
         float32 (places,).
@@ -43,14 +46,13 @@ def sampled_softmax(
         language model", IEEE TNN 2008; negatives shared by the batch. The target is not drawn but always
         there, hence it is not corrected, as argued in arXiv 2507.09331.
     """
-    target, target_vector, target_bias = positive
-    other, other_vector, other_bias = negative
-    target_score = ops.sum(hidden * target_vector, axis=-1) + target_bias  # (P,)
-    scores = ops.matmul(hidden, ops.transpose(other_vector)) + other_bias - log_expected  # (P, S)
-    same = ops.equal(ops.expand_dims(target, 1), ops.expand_dims(other, 0))
-    scores = ops.where(same, MASKED, scores)
-    every = ops.concatenate([ops.expand_dims(target_score, 1), scores], axis=1)
-    return ops.logsumexp(every, axis=1) - target_score
+    of_target, of_other = log_expected
+    own, others = _scores(hidden, positive, negative, correction=of_other)  # (P,), (P, S)
+    peak = ops.stop_gradient(ops.maximum(ops.max(others, axis=1), own))
+    total = ops.sum(ops.exp(others - ops.expand_dims(peak, 1)), axis=1) + ops.exp(own - peak)
+    # Taken off again in place of a mask, which would cost four more passes over (P, S).
+    total -= clashes * ops.exp(ops.minimum(own - of_target - peak, 0.0))
+    return ops.log(ops.maximum(total, 1e-30)) + peak - own
 
 
 def generalised_bce(
@@ -58,7 +60,8 @@ def generalised_bce(
     positive: Items,
     negative: Items,
     *,
-    log_expected: Tensor,
+    log_expected: tuple[Tensor, Tensor],
+    clashes: Tensor,
     n_items: int,
     calibration: float,
 ) -> Tensor:
@@ -74,6 +77,7 @@ def generalised_bce(
         positive: The targets.
         negative: The negatives, which the whole batch shares.
         log_expected: Not read: the negatives are to be drawn alike.
+        clashes: How often each target stands among the negatives, float32 (places,).
         n_items: n.
         calibration: t, 0 for plain binary cross-entropy to 1 for the softmax's probabilities.
 
@@ -86,16 +90,22 @@ def generalised_bce(
         batch.
     """
     del log_expected
-    target, target_vector, target_bias = positive
-    other, other_vector, other_bias = negative
-    count = ops.cast(ops.shape(other)[0], "float32")
+    count = ops.cast(ops.shape(negative[0])[0], "float32")
     alpha = ops.minimum(count / max(n_items - 1, 1), 1.0)
     beta = alpha * (calibration * (1.0 - 1.0 / alpha) + 1.0 / alpha)
-    target_score = ops.sum(hidden * target_vector, axis=-1) + target_bias  # (P,)
-    scores = ops.matmul(hidden, ops.transpose(other_vector)) + other_bias  # (P, S)
-    same = ops.equal(ops.expand_dims(target, 1), ops.expand_dims(other, 0))
-    against = ops.sum(ops.softplus(ops.where(same, MASKED, scores)), axis=1)
-    return (beta * ops.softplus(-target_score) + against) / count
+    own, others = _scores(hidden, positive, negative, correction=0.0)
+    against = ops.sum(ops.softplus(others), axis=1) - clashes * ops.softplus(own)
+    return (beta * ops.softplus(-own) + against) / count
+
+
+def _scores(
+    hidden: Tensor, positive: Items, negative: Items, *, correction: Tensor | float
+) -> tuple[Tensor, Tensor]:
+    """Of the targets (places,) and of the negatives (places, s)."""
+    _, own_vector, own_bias = positive
+    _, other_vector, other_bias = negative
+    own = ops.sum(hidden * own_vector, axis=-1) + own_bias
+    return own, ops.matmul(hidden, ops.transpose(other_vector)) + (other_bias - correction)
 
 
 def softmax_cross_entropy(scores: Tensor, target: Tensor) -> Tensor:

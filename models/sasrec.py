@@ -68,8 +68,10 @@ class CausalAttention(keras.layers.Layer):
             float32 (batch, time, d).
         """
         time, each = ops.shape(inputs)[1], self.size // self.heads
-        parts = ops.reshape(self.project_in(inputs), (-1, time, 3, self.heads, each))
-        query, key, value = (parts[:, :, number] for number in range(3))  # (B, T, H, D / H)
+        query, key, value = (
+            ops.reshape(part, (-1, time, self.heads, each))  # (B, T, H, D / H)
+            for part in ops.split(self.project_in(inputs), 3, axis=-1)
+        )
         logits = ops.einsum("bihd,bjhd->bhij", query, key) * each**-0.5
         place = ops.arange(time)
         back = ops.expand_dims(place, 1) - ops.expand_dims(place, 0)  # (T, T)

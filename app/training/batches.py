@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from models.base import Interactions
 
 Batch = dict[str, NDArray[np.generic]]
-LENGTH_STEP = 8
+LENGTH_STEP = 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,19 @@ def test_softmax_cross_entropy_is_minus_the_log_share() -> None:
     np.testing.assert_allclose(losses.softmax_cross_entropy(scores, target), wanted, rtol=1e-5)
 
 
+def asked(
+    hidden: np.ndarray, items: tuple[np.ndarray, np.ndarray], target: np.ndarray, drawn: np.ndarray
+) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+    """What both losses take: states, targets, negatives; and how often each target was drawn."""
+    vectors, bias = items
+    clashes = (target[:, None] == drawn[None, :]).sum(axis=1).astype(np.float32)
+    return (
+        hidden,
+        (target, vectors[target], bias[target]),
+        (drawn, vectors[drawn], bias[drawn]),
+    ), clashes
+
+
 def sampled(
     hidden: np.ndarray,
     items: tuple[np.ndarray, np.ndarray],
@@ -46,29 +59,60 @@ def sampled(
 ) -> np.ndarray:
     from models import losses
 
-    vectors, bias = items
-    return np.asarray(
-        losses.sampled_softmax(
-            hidden,
-            (target, vectors[target], bias[target]),
-            (drawn, vectors[drawn], bias[drawn]),
-            log_expected=log_q[drawn],
-        )
-    )
+    arguments, clashes = asked(hidden, items, target, drawn)
+    log_expected = (log_q[target], log_q[drawn])
+    return np.asarray(losses.sampled_softmax(*arguments, log_expected=log_expected, clashes=clashes))
 
 
-def test_sampled_softmax_against_a_loop() -> None:
+def drawn_case() -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray], np.ndarray, np.ndarray]:
     hidden, vectors = RNG.normal(size=(3, 4)).astype(np.float32), RNG.normal(size=(8, 4)).astype(np.float32)
-    bias, log_q = RNG.normal(size=8).astype(np.float32), RNG.normal(size=8).astype(np.float32)
-    target, drawn = np.array([1, 2, 7], np.int32), np.array([2, 3, 3, 5], np.int32)
-    wanted = []
+    bias = RNG.normal(size=8).astype(np.float32)
+    return hidden, (vectors, bias), np.array([1, 2, 3], np.int32), np.array([2, 3, 3, 5], np.int32)
+
+
+def slow_sampled(
+    hidden: np.ndarray,
+    items: tuple[np.ndarray, np.ndarray],
+    target: np.ndarray,
+    drawn: np.ndarray,
+    *,
+    log_q: np.ndarray,
+) -> list[float]:
+    vectors, bias = items
+    losses = []
     for place, item in zip(hidden, target, strict=True):
         own = place @ vectors[item] + bias[item]
         others = [place @ vectors[j] + bias[j] - log_q[j] for j in drawn if j != item]
-        wanted.append(logsumexp(np.array([own, *others])) - own)
-    np.testing.assert_allclose(
-        sampled(hidden, (vectors, bias), target, drawn, log_q=log_q), wanted, rtol=1e-4
-    )
+        losses.append(logsumexp(np.array([own, *others])) - own)
+    return losses
+
+
+def test_sampled_softmax_against_a_loop() -> None:
+    case, log_q = drawn_case(), RNG.normal(size=8).astype(np.float32)
+    np.testing.assert_allclose(sampled(*case, log_q=log_q), slow_sampled(*case, log_q=log_q), rtol=1e-4)
+
+
+def test_sampled_softmax_has_the_slope_of_finite_differences() -> None:
+    import tensorflow as tf
+
+    hidden, items, target, drawn = drawn_case()
+    log_q = RNG.normal(size=8).astype(np.float32)
+    with tf.GradientTape() as tape:
+        states = tf.constant(hidden)
+        tape.watch(states)
+        from models import losses
+
+        arguments, clashes = asked(states, items, target, drawn)
+        log_expected = (log_q[target], log_q[drawn])
+        total = tf.reduce_sum(losses.sampled_softmax(*arguments, log_expected=log_expected, clashes=clashes))
+    slope, step = tape.gradient(total, states).numpy(), 1e-4
+    for place in np.ndindex(*hidden.shape):
+        moved = np.zeros(hidden.shape)
+        moved[place] = step
+        up, down = (
+            sum(slow_sampled(hidden + sign * moved, items, target, drawn, log_q=log_q)) for sign in (1, -1)
+        )
+        assert slope[place] == pytest.approx((up - down) / (2 * step), abs=2e-3)
 
 
 def test_sampled_softmax_over_every_item_is_the_full_one() -> None:
@@ -81,6 +125,26 @@ def test_sampled_softmax_over_every_item_is_the_full_one() -> None:
         hidden, (vectors, bias), target, np.arange(8, dtype=np.int32), log_q=np.zeros(8, np.float32)
     )
     np.testing.assert_allclose(got, whole, rtol=1e-4)
+
+
+def test_generalised_bce_against_a_loop() -> None:
+    from models import losses
+
+    hidden, (vectors, bias), target, drawn = drawn_case()
+    n_items, calibration = 7, 0.75
+    alpha = 4 / (n_items - 1)
+    beta = alpha * (calibration * (1 - 1 / alpha) + 1 / alpha)
+    wanted = []
+    for place, item in zip(hidden, target, strict=True):
+        own = 1 / (1 + np.exp(-(place @ vectors[item] + bias[item])))
+        others = [1 / (1 + np.exp(-(place @ vectors[j] + bias[j]))) for j in drawn if j != item]
+        wanted.append(-(beta * np.log(own) + sum(np.log(1 - other) for other in others)) / 4)
+    arguments, clashes = asked(hidden, (vectors, bias), target, drawn)
+    nothing = (np.zeros(3, np.float32), np.zeros(4, np.float32))
+    got = losses.generalised_bce(
+        *arguments, log_expected=nothing, clashes=clashes, n_items=n_items, calibration=calibration
+    )
+    np.testing.assert_allclose(np.asarray(got), wanted, rtol=1e-4)
 
 
 def test_gaussian_kl_is_zero_at_the_prior_and_the_formula_elsewhere() -> None:

@@ -20,11 +20,11 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(4)
 
 
-def test_padding_is_on_the_left_to_a_multiple_of_eight() -> None:
+def test_padding_is_on_the_left_to_a_multiple_of_four() -> None:
     lines, there = padded_left(np.array([0, 3]), np.array([3, 4]))
-    assert there.shape == (2, 8)
-    assert lines[0, 5:].tolist() == [0, 1, 2]
-    assert lines[1, 7:].tolist() == [3]
+    assert there.shape == (2, 4)
+    assert lines[0, 1:].tolist() == [0, 1, 2]
+    assert lines[1, 3:].tolist() == [3]
     assert there.sum(axis=1).tolist() == [3, 1]
 
 

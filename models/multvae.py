@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
@@ -10,6 +11,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from models import losses
+from models.item_item import SAME_BASKET
 from models.layers import ItemVectors, log_share, mask_padding
 from models.neural import Batch, Recommender, Tensor, build_weights
 
@@ -29,12 +31,14 @@ class MultVAE(Recommender):
         latent_size: Width of z.
         dropout: Share of the history's places that a training step leaves out.
         power: Exponent on the input weights before they are normalised.
+        recency: What a basket of the bag counts for each newer one after it; 1 for all alike. Neighbouring
+            places of one weight are one basket.
 
     Source:
         Liang, Krishnan, Hoffman, Jebara, "Variational autoencoders for collaborative filtering", WWW 2018,
         eq. 1 to 7 and figure 2, arXiv 1802.05814. Deviations: inputs and targets are weighted by label and
         age where the paper's are 0 and 1; biases start at the log of popularity; beta is part of the batch,
-        annealed by the fit as in section 2.2.2.
+        annealed by the fit as in section 2.2.2; newer baskets may count more.
     """
 
     targets = "bag"
@@ -47,11 +51,12 @@ class MultVAE(Recommender):
         latent_size: int,
         dropout: float,
         power: float,
+        recency: float,
         **kwargs: object,
     ) -> None:
         super().__init__(n_items, **kwargs)
         self.sizes = {"hidden_size": hidden_size, "latent_size": latent_size}
-        self.rates = {"dropout": dropout, "power": power}
+        self.rates = {"dropout": dropout, "power": power, "recency": recency}
         self.reading = ItemVectors(n_items, hidden_size, name="reading")
         self.writing = keras.layers.Dense(n_items + 1, name="writing")
         self.offset = keras.layers.Dense(hidden_size, name="offset")
@@ -63,11 +68,21 @@ class MultVAE(Recommender):
         """Weights of unit length, counting an item's places together, float32 (batch, time)."""
         item_idx = inputs["item_idx"]
         weight = ops.where(ops.equal(item_idx, 0), 0.0, ops.maximum(inputs["weight"], 0.0))
-        weight = ops.where(weight > 0.0, ops.power(ops.maximum(weight, 1e-12), self.rates["power"]), 0.0)
+        faded = ops.power(ops.maximum(weight, 1e-12), self.rates["power"]) * self._recency(weight)
+        weight = ops.where(weight > 0.0, faded, 0.0)
         same = ops.equal(ops.expand_dims(item_idx, 1), ops.expand_dims(item_idx, 2))  # (B, T, T)
         together = ops.sum(ops.cast(same, "float32") * ops.expand_dims(weight, 1), axis=2)
         squared = ops.sum(weight * together, axis=1, keepdims=True)
         return weight / ops.sqrt(ops.maximum(squared, 1e-12))
+
+    def _recency(self, weight: Tensor) -> Tensor:
+        """What each place counts by the baskets after it, float32 (batch, time)."""
+        if self.rates["recency"] == 1.0:
+            return ops.ones_like(weight)
+        apart = ops.abs(weight[:, 1:] - weight[:, :-1]) > SAME_BASKET * ops.abs(weight[:, 1:])
+        changes = ops.pad(ops.cast(apart, "float32"), [[0, 0], [0, 1]])
+        later = ops.sum(changes, axis=1, keepdims=True) - ops.cumsum(changes, axis=1) + changes
+        return ops.exp(later * math.log(max(self.rates["recency"], 1e-12)))
 
     def posterior(self, inputs: Batch, *, training: bool) -> tuple[Tensor, Tensor]:
         """Mean and log variance of z, float32 (batch, latent_size) each."""
@@ -123,9 +138,17 @@ def build(
     latent_size: int,
     dropout: float,
     power: float,
+    recency: float,
 ) -> MultVAE:
     """A network with fresh weights; the same seed gives the same ones."""
     keras.utils.set_random_seed(seed)
-    network = MultVAE(n_items, hidden_size=hidden_size, latent_size=latent_size, dropout=dropout, power=power)
+    network = MultVAE(
+        n_items,
+        hidden_size=hidden_size,
+        latent_size=latent_size,
+        dropout=dropout,
+        power=power,
+        recency=recency,
+    )
     build_weights(network)
     return network

@@ -14,8 +14,22 @@ _FIT: dict[str, Value] = {
     "batch_size": 64,
     "learning_rate": 0.005,
     "target_half_life_days": 60.0,
+    "warm_up": 0.0,
+    "decay": "none",
+    "weight_decay": 0.0,
+    "validate_every": 1,
 }
-_SEQUENCE_FIT: dict[str, Value] = {**_FIT, "max_length": 100, "negatives": 512, "look_ahead": 100}
+_SEQUENCE_FIT: dict[str, Value] = {
+    **_FIT,
+    "max_length": 100,
+    "negatives": 512,
+    "look_ahead": 100,
+    "negative_power": 0.75,
+    "correction": 1.0,
+    "loss": "softmax",
+    "calibration": 0.75,
+    "id_dropout": 0.0,
+}
 
 _SPECS = (
     ModelSpec(
@@ -176,18 +190,24 @@ _SPECS = (
             "dropout": 0.3,
             "temperature": 0.0,
         },
-        training={
-            **_SEQUENCE_FIT,
-            "negative_power": 0.75,
-            "correction": 1.0,
-            "loss": "softmax",
-            "calibration": 0.75,
-            "id_dropout": 0.0,
-            "warm_up": 0.0,
-            "decay": "none",
-            "weight_decay": 0.0,
-            "validate_every": 1,
+        training=_SEQUENCE_FIT,
+    ),
+    ModelSpec(
+        name="caser",
+        title="Caser",
+        family=Family.CONVOLUTIONAL,
+        source="sequence",
+        format="onnx",
+        module="models.caser",
+        parameters={
+            "embedding_size": 64,
+            "window": 5,
+            "horizontal": 16,
+            "vertical": 4,
+            "units": 64,
+            "dropout": 0.25,
         },
+        training=_SEQUENCE_FIT,
     ),
     ModelSpec(
         name="multvae",
@@ -196,7 +216,7 @@ _SPECS = (
         source="autoencoder",
         format="onnx",
         module="models.multvae",
-        parameters={"hidden_size": 256, "latent_size": 64, "dropout": 0.7, "power": 0.5},
+        parameters={"hidden_size": 256, "latent_size": 64, "dropout": 0.7, "power": 0.5, "recency": 1.0},
         training={
             **_FIT,
             "epochs": 16,

@@ -69,6 +69,8 @@ RANGES: Mapping[str, Range] = MappingProxyType(
         "layers": Range(1, 16),
         "blocks": Range(1, 8),
         "kernel": Range(1, 64),
+        "horizontal": _WIDTH,
+        "vertical": _WIDTH,
         "hidden_size": Range(1, 65_536),
         "latent_size": _WIDTH,
         "power": Range(0, 10),

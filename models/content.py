@@ -8,7 +8,9 @@ from scipy import sparse
 
 from models.base import Attributes, Interactions
 from models.item_item import ItemItem
-from models.rows import MOST_PRODUCTS, as_table, demand, gram, without_diagonal
+from models.rows import as_table, demand, gram, without_diagonal
+
+PAIRS_AN_ITEM = 2000
 
 
 def fit(
@@ -41,8 +43,8 @@ def fit(
 
     Source:
         TF-IDF and cosine: Salton and Buckley, "Term-weighting approaches in automatic text retrieval", 1988.
-        Deviations: powers and demand; attributes so common that their pairs would exceed
-        `models.rows.MOST_PRODUCTS` play no part.
+        Deviations: powers and demand; attributes so common that the pairs of items that share one
+        would be more than `PAIRS_AN_ITEM` times the items play no part, so time grows with the items.
     """
     if interactions.attributes is None or not len(interactions.attributes.indices):
         shape = (interactions.n_items, interactions.n_items)
@@ -64,19 +66,21 @@ def _described(attributes: Attributes, n_items: int, *, rarity_power: float) -> 
     """Weighted attributes of each item at unit length, float32 (n_items, m)."""
     common = np.bincount(attributes.indices, minlength=len(attributes)).astype(np.float64)
     weight = np.log((n_items + 1) / (common + 1)) ** rarity_power
-    weight[_too_common(common)] = 0
+    weight[_too_common(common, PAIRS_AN_ITEM * n_items)] = 0
+    # Copied: what follows happens in place.
     rows = sparse.csr_array(
         (weight[attributes.indices].astype(np.float32), attributes.indices, attributes.indptr[1:]),
         shape=(n_items, len(attributes)),
+        copy=True,
     )
     rows.eliminate_zeros()
     return _unit_rows(rows)
 
 
-def _too_common(common: NDArray[np.float64]) -> NDArray[np.int64]:
+def _too_common(common: NDArray[np.float64], most: int) -> NDArray[np.int64]:
     """The commonest attributes, as many that the pairs of items of the rest are within bounds."""
     order = np.argsort(common, kind="stable")
-    return order[np.cumsum(np.square(common[order])) > MOST_PRODUCTS]
+    return order[np.cumsum(np.square(common[order])) > most]
 
 
 def _unit_rows(rows: sparse.csr_array) -> sparse.csr_array:

@@ -277,10 +277,18 @@ def test_content_puts_the_more_sold_of_two_equals_first() -> None:
 
 
 def test_content_leaves_out_what_almost_all_items_have(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(content, "MOST_PRODUCTS", 10)
+    monkeypatch.setattr(content, "PAIRS_AN_ITEM", 2)
     made = dense(content.fit(described([[0, 1], [0, 1], [0], [0]], [1]), **CONTENT))
     assert made[1, 2] > 0
     assert not made[1:, 3].any()
+
+
+def test_content_leaves_the_attributes_as_they_are() -> None:
+    facts = described([[0, 1], [1, 0], [0, 1, 2]], [1, 2])
+    assert facts.attributes is not None
+    before = facts.attributes.indices.copy()
+    content.fit(facts, **CONTENT)
+    np.testing.assert_array_equal(facts.attributes.indices, before)
 
 
 def test_content_without_attributes_is_demand() -> None:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -139,13 +140,14 @@ def fitted(name: str, cold: Cold) -> Member:
         return fit_member(chosen, task, seed=SEED)
     without = replace(task, interactions=replace(task.interactions, attributes=None))
     member = fit_member(chosen, without, seed=SEED)
-    _guess(member, cold)
-    return replace(member, score=compiled_score(member.network))
+    network: Any = member.network
+    _guess(network, cold)
+    return replace(member, score=compiled_score(network))
 
 
-def _guess(member: Member, cold: Cold) -> None:
-    """Give the cold items of a network the vectors and the bias that a warm start would."""
-    vectors = member.network.items.vectors
+def _guess(network: Any, cold: Cold) -> None:  # noqa: ANN401 (Keras has no types)
+    """Give the cold items of a network the vectors that a warm start would."""
+    vectors = network.items.vectors
     table = np.asarray(vectors)
     had = ~cold.is_cold
     rows = Likeness(had, cold.task.interactions.attributes).rows(table)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,19 +15,14 @@ from numpy.typing import NDArray
 from app.training import batches
 from app.training.build import Plan, network
 from app.training.feed import Feed
+from app.training.pace import Pace
 from app.training.step import Known, Step
-from models.base import Interactions, Value
+from models.base import Interactions
 
 if TYPE_CHECKING:
     from models.neural import Recommender
 
 Score = Callable[[NDArray[np.int32], NDArray[np.float32]], NDArray[np.float32]]
-DECAYS: Mapping[str, Callable[[float], float]] = {
-    "none": lambda _: 1.0,
-    "linear": lambda way: 1.0 - way,
-    "cosine": lambda way: 0.5 * (1.0 + math.cos(math.pi * way)),
-}
-"""The learning rate's share over the way from 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +120,7 @@ def fit(
     feed = Feed(chosen, interactions, bag=recommender.targets == "bag", seed=seed)
     history, best = History(), _Best(patience=int(chosen.training["patience"]))
     horizon = max(epochs, int(chosen.training["epochs"]))
-    pace = _Pace(chosen.training, epochs=epochs, horizon=horizon, deadline_s=deadline_s)
+    pace = Pace(chosen.training, epochs=epochs, horizon=horizon, deadline_s=deadline_s)
     every = int(chosen.training.get("validate_every", 1))
     while len(history.epochs) < pace.epochs and not pace.is_late():
         number, started = len(history.epochs) + 1, time.monotonic()
@@ -166,49 +161,6 @@ def compiled_score(recommender: Recommender) -> Score:
         return np.asarray(ask(item_idx, weight))
 
     return score
-
-
-class _Pace:
-    """How many epochs there will be, and the learning rate on the way.
-
-    Args:
-        training: `learning_rate`, `warm_up` (the share of the way over which the rate rises) and `decay`.
-        epochs: Passes at most.
-        horizon: Epochs over which the rate decays.
-        deadline_s: Seconds that all passes may take.
-    """
-
-    def __init__(
-        self, training: Mapping[str, Value], *, epochs: int, horizon: int, deadline_s: float | None
-    ) -> None:
-        self._rate, self._warm_up = float(training["learning_rate"]), float(training.get("warm_up", 0.0))
-        self._falls = DECAYS[str(training.get("decay", "none"))]
-        self.epochs, self._horizon = epochs, horizon
-        self._deadline_s, self._started = deadline_s, time.monotonic()
-
-    def rate(self, number: int, share: float) -> float:
-        """The learning rate in an epoch of which a share is done."""
-        way = min(1.0, (number - 1 + share) / self._horizon)
-        if way < self._warm_up:
-            return self._rate * max(way / self._warm_up, 0.02)
-        return self._rate * self._falls((way - self._warm_up) / max(1.0 - self._warm_up, 1e-9))
-
-    def is_late(self) -> bool:
-        """Whether the time is used up."""
-        return self._deadline_s is not None and time.monotonic() - self._started > self._deadline_s
-
-    def look(self, done: int) -> None:
-        """Plan fewer epochs where the pace so far says that not all fit into the time.
-
-        The rate then decays over those. While all fit, the clock changes nothing, so a fit can be repeated.
-        """
-        if self._deadline_s is None:
-            return
-        took = time.monotonic() - self._started
-        fitting = done + int(max(self._deadline_s - took, 0.0) / (took / done))
-        if fitting < self.epochs:
-            self.epochs = max(fitting, done)
-            self._horizon = min(self._horizon, self.epochs)
 
 
 class _Best:

@@ -1,0 +1,66 @@
+"""How far a fit goes: epochs that fit into its time, and the learning rate on the way."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+
+from models.base import Value
+
+DECAYS: Mapping[str, Callable[[float], float]] = {
+    "none": lambda _: 1.0,
+    "linear": lambda way: 1.0 - way,
+    "cosine": lambda way: 0.5 * (1.0 + math.cos(math.pi * way)),
+}
+"""The learning rate's share over the way from 0 to 1."""
+
+
+class Pace:
+    """How many epochs there will be, and the learning rate on the way.
+
+    Args:
+        training: `learning_rate`, `warm_up` (the share of the way over which the rate rises) and `decay`.
+        epochs: Passes at most.
+        horizon: Epochs over which the rate decays.
+        deadline_s: Seconds from now that all passes may take.
+        clock: Seconds since any moment.
+    """
+
+    def __init__(
+        self,
+        training: Mapping[str, Value],
+        *,
+        epochs: int,
+        horizon: int,
+        deadline_s: float | None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._rate, self._warm_up = float(training["learning_rate"]), float(training.get("warm_up", 0.0))
+        self._falls = DECAYS[str(training.get("decay", "none"))]
+        self.epochs, self._horizon = epochs, horizon
+        self._deadline_s, self._clock, self._started = deadline_s, clock, clock()
+
+    def rate(self, number: int, share: float) -> float:
+        """The learning rate in an epoch of which a share is done."""
+        way = min(1.0, (number - 1 + share) / self._horizon)
+        if way < self._warm_up:
+            return self._rate * max(way / self._warm_up, 0.02)
+        return self._rate * self._falls((way - self._warm_up) / max(1.0 - self._warm_up, 1e-9))
+
+    def is_late(self) -> bool:
+        """Whether the time is used up."""
+        return self._deadline_s is not None and self._clock() - self._started > self._deadline_s
+
+    def look(self, done: int) -> None:
+        """Plan fewer epochs where the pace so far says that not all fit into the time.
+
+        The rate then decays over those. While all fit, the clock changes nothing, so a fit can be repeated.
+        """
+        if self._deadline_s is None:
+            return
+        took = self._clock() - self._started
+        fitting = done + int(max(self._deadline_s - took, 0.0) / (took / done))
+        if fitting < self.epochs:
+            self.epochs = max(fitting, done)
+            self._horizon = min(self._horizon, self.epochs)

@@ -35,7 +35,8 @@ class ModelSpec:
         name: What `recserve train --model` takes.
         title: For people.
         source: What its answers are called: sequence, autoencoder, transitions, popular.
-        format: ``onnx`` for Keras networks, ``item_item`` for tables of NumPy arrays.
+        format: ``onnx`` for Keras networks, ``item_item`` for tables of NumPy arrays, ``blend`` for what is
+            made of several of them.
         module: Where it lives: a network's module has ``build(n_items, *, seed, **parameters)``, a table's
             has ``fit(interactions, **parameters)``.
         parameters: Hyper-parameters of the architecture with their defaults.
@@ -46,7 +47,7 @@ class ModelSpec:
     title: str
     family: Family
     source: str
-    format: Literal["onnx", "item_item"]
+    format: Literal["onnx", "item_item", "blend"]
     module: str
     parameters: Mapping[str, Value] = field(default_factory=dict)
     training: Mapping[str, Value] = field(default_factory=dict)

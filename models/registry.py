@@ -62,6 +62,16 @@ _SPECS = (
         training=_TABLE,
     ),
     ModelSpec(
+        name="repeats",
+        title="Repeats",
+        family=Family.NEIGHBOURS,
+        source="repeats",
+        format="item_item",
+        module="models.repeats",
+        parameters={"shrinkage": 20.0, "recency": 1.0, "prior": 0.01},
+        training=_TABLE,
+    ),
+    ModelSpec(
         name="itemknn",
         title="Item-kNN",
         family=Family.NEIGHBOURS,
@@ -227,6 +237,15 @@ _SPECS = (
             "beta": 0.002,
             "future_share": 0.3,
         },
+    ),
+    ModelSpec(
+        name="auto",
+        title="Auto",
+        family=Family.BLEND,
+        source="blend",
+        format="blend",
+        module="models.blend",
+        training={"budget_s": 90.0, "max_length": 200},
     ),
 )
 

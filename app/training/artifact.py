@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +19,11 @@ from app.training.build import Plan
 from app.training.export import export
 from app.training.fit import History
 from app.training.fitted import Fitted
+from models.item_item import ItemItem
+
+if TYPE_CHECKING:
+    from app.training.auto import Auto
+    from models.neural import Recommender
 
 LIBRARIES = ("numpy", "polars", "scipy", "keras", "tensorflow-cpu", "tf2onnx", "onnx", "onnxruntime")
 
@@ -64,14 +70,34 @@ class Folder:
         self._n_items = len(fitted.numbers.item_ids)
         self._json("config.json", self._chosen.config())
         self._json("items.json", fitted.numbers.item_ids)
-        if fitted.table is not None:
-            fitted.table.check()
-            fitted.table.save(self.path / "item_item.npz")
-        if fitted.network is None:
+        if fitted.blend is not None:
+            return self._write_blend(fitted.blend)
+        if fitted.network is not None:
+            np.save(self.path / "item_vectors.npy", fitted.network.vectors())
+        return self._write_one(fitted.table, fitted.network, prefix="")
+
+    def _write_blend(self, blend: Auto) -> JsonObject:
+        """Each member's files under its name, and how they are weighed; vectors are the best network's."""
+        self._json("blend.json", blend.to_json())
+        networks = [member for member in blend.members if member.network is not None]
+        if networks:
+            best = max(networks, key=lambda member: member.metric)
+            assert best.network is not None  # noqa: S101 (said to mypy)
+            np.save(self.path / "item_vectors.npy", best.network.vectors())
+        found = {
+            member.name: self._write_one(member.table, member.network, prefix=f"{member.name}.")
+            for member in blend.members
+        }
+        return {name: parity for name, parity in found.items() if parity}
+
+    def _write_one(self, table: ItemItem | None, network: Recommender | None, *, prefix: str) -> JsonObject:
+        if table is not None:
+            table.check()
+            table.save(self.path / f"{prefix}item_item.npz")
+        if network is None:
             return {}
-        fitted.network.save_weights(self.path / "weights.weights.h5")
-        np.save(self.path / "item_vectors.npy", fitted.network.vectors())
-        return dict(export(fitted.network, self.path / "serving.onnx", seed=self._seed))
+        network.save_weights(self.path / f"{prefix}weights.weights.h5")
+        return dict(export(network, self.path / f"{prefix}serving.onnx", seed=self._seed))
 
     def write_records(self, metrics: JsonObject, history: History, facts: Facts) -> None:
         """Metrics, curves, and the manifest over all files."""

@@ -26,10 +26,10 @@ from app.evaluation.splits import TimeSplit
 from app.training.build import Plan, plan, table
 from app.training.evaluate import cases
 from app.training.fit import History
-from app.training.fitted import find_epochs, fitted_until, numbers_until
+from app.training.fitted import numbers_until
+from app.training.making import making
 from app.training.preprocess import Labelled, days_of, frame_of, prepare
 from app.training.progress import Progress, Stages
-from app.training.verdict import verdict
 from models.base import Interactions
 
 CUT = datetime(2011, 11, 10, tzinfo=UTC)
@@ -181,15 +181,12 @@ def measure(
     """
     chosen, stages = plan(model, overrides or {}), Stages(report)
     started = time.monotonic()
-    history, epochs = find_epochs(chosen, shop.labelled, shop.split, stages, seed=seed)
-    fitted = fitted_until(
-        chosen, shop.labelled, shop.split.test_from, epochs, stages, stage="refit", seed=seed
-    )
+    made = making(chosen, shop.labelled, shop.split, stages, seed=seed, refits=1)
+    fitted = made.until(shop.split.test_from, stage="refit")
     seconds = time.monotonic() - started
     facts, people = fitted.numbers.interactions, shop.people(max_length=chosen.max_length)
     done = _measured(model, fitted.score, facts, people, chosen)
-    said = verdict(history, epochs=int(chosen.training.get("epochs", 0))).text
-    return replace(done, seconds=seconds, history=history, said=said)
+    return replace(done, seconds=seconds, history=made.history, said=made.said()[1])
 
 
 def _measured(name: str, score: Score, facts: Interactions, people: Cases, chosen: Plan) -> Measured:

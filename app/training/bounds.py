@@ -43,6 +43,7 @@ _DROPOUT = Range(0, 1, without_most=True)
 
 RANGES: Mapping[str, Range] = MappingProxyType(
     {
+        "budget_s": Range(1, 86_400),
         "epochs": Range(1, 1000),
         "patience": Range(1, 1000),
         "batch_size": Range(1, 65_536),

@@ -13,9 +13,11 @@ from app.training.evaluate import MAX_VALIDATED, cases, sample, validate
 from app.training.fit import Epoch, History, compiled_score, fit
 from app.training.preprocess import Labelled, Numbered, moment, numbered
 from app.training.progress import Progress, Stages
+from app.training.warm import Warm
 from models.item_item import ItemItem
 
 if TYPE_CHECKING:
+    from app.training.auto import Auto
     from models.neural import Recommender
 
 
@@ -27,12 +29,27 @@ class Fitted:
     numbers: Numbered
     network: Recommender | None = None
     table: ItemItem | None = None
+    blend: Auto | None = None
 
 
 def find_epochs(
-    chosen: Plan, labelled: Labelled, split: TimeSplit, stages: Stages, *, seed: int
+    chosen: Plan,
+    labelled: Labelled,
+    split: TimeSplit,
+    stages: Stages,
+    *,
+    seed: int,
+    warm: Warm | None = None,
 ) -> tuple[History, int]:
     """Fit before the validation slice and see after how many epochs it is best.
+
+    Args:
+        chosen: The model.
+        labelled: The events.
+        split: Where the validation slice begins and ends.
+        stages: Told how far it is.
+        seed: Of every random choice.
+        warm: What the fit starts from, and what takes note of its end.
 
     Returns:
         The curves and the number of epochs; none and 0 for a counted table.
@@ -58,7 +75,8 @@ def find_epochs(
     if not len(people):
         raise NotEnoughDataError("Nobody with a past did anything in the validation slice.")
     epochs = int(chosen.training["epochs"])
-    _, history = fit(
+    warm = warm or Warm(chosen, None)
+    recommender, history = fit(
         chosen,
         numbers.interactions,
         seed=seed,
@@ -66,7 +84,9 @@ def find_epochs(
         validate=lambda score: validate(score, people),
         on_epoch=lambda epoch, most: stages.tell(_epoch_progress("fit", epoch, most)),
         on_step=lambda epoch, share: stages.tell(_step_progress("fit", epoch, share, epochs)),
+        begin=warm.begin("fit", numbers.item_ids, numbers.interactions.attributes),
     )
+    warm.keep("fit", recommender, numbers.item_ids)
     if not all(epoch.is_finite for epoch in history.epochs):
         raise DivergedError(
             f"The loss was not finite in epoch {len(history.epochs)}: the run diverged. "
@@ -84,8 +104,19 @@ def fitted_until(
     *,
     stage: str,
     seed: int,
+    warm: Warm | None = None,
 ) -> Fitted:
     """The model on everything before a moment, with a number of epochs that is known.
+
+    Args:
+        chosen: The model.
+        labelled: The events.
+        until: The moment, days since 1970.
+        epochs: As `find_epochs` found them.
+        stages: Told how far it is.
+        stage: Which fit this is.
+        seed: Of every random choice.
+        warm: What the fit starts from, and what takes note of its end.
 
     Raises:
         NotEnoughDataError: There is nothing before it.
@@ -95,6 +126,7 @@ def fitted_until(
     if chosen.spec.format == "item_item":
         counted = table(chosen, numbers.interactions)
         return Fitted(counted.score, numbers, table=counted)
+    warm = warm or Warm(chosen, None)
     recommender, _ = fit(
         chosen,
         numbers.interactions,
@@ -103,7 +135,9 @@ def fitted_until(
         validate=None,
         on_epoch=lambda epoch, most: stages.tell(_step_progress(stage, epoch.number, 1.0, most)),
         on_step=lambda epoch, share: stages.tell(_step_progress(stage, epoch, share, epochs)),
+        begin=warm.begin(stage, numbers.item_ids, numbers.interactions.attributes),
     )
+    warm.keep(stage, recommender, numbers.item_ids)
     return Fitted(compiled_score(recommender), numbers, network=recommender)
 
 

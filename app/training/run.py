@@ -22,11 +22,11 @@ from app.training import artifact
 from app.training.attributes import described
 from app.training.build import plan
 from app.training.errors import NotEnoughDataError, TrainingError
-from app.training.fitted import find_epochs, fitted_until
+from app.training.making import making
 from app.training.measure import Rival, measure
 from app.training.preprocess import Labelled, frame_of, prepare
 from app.training.progress import Progress, Report, Stages
-from app.training.verdict import verdict
+from app.training.warm import Warm, earlier_of
 
 __all__ = [
     "NotEnoughDataError",
@@ -54,6 +54,7 @@ class TrainRequest:
         overrides: Hyper-parameters that differ from the registry's, of the architecture or the fit.
         weights: Weight and half-life by event type.
         refit: After the evaluation, fit once more on all events, so that the newest items are known.
+        warm_from: The folder of a version whose weights the fits may start from; None for fits from nothing.
     """
 
     model: str
@@ -62,6 +63,7 @@ class TrainRequest:
     overrides: Mapping[str, float | int | str | bool] = field(default_factory=dict)
     weights: Mapping[str, EventWeight] = field(default_factory=lambda: DEFAULT_WEIGHTS)
     refit: bool = True
+    warm_from: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ class TrainedVersion:
 
 def train(
     request: TrainRequest,
-    events: Iterable[EventColumns] | pl.DataFrame,
+    events: Iterable[EventColumns] | pl.DataFrame | Path,
     *,
     workdir: Path,
     progress: Report,
@@ -94,7 +96,7 @@ def train(
 
     Args:
         request: What to fit.
-        events: The log in column batches, or a frame with the columns of `app.training.preprocess.SCHEMA`.
+        events: The log in column batches, or what else `app.training.preprocess.frame_of` takes.
         workdir: The version's folder is made inside it, under its name.
         progress: Called often; an exception it raises ends the training and is passed on (cancellation).
         clock: Names the version and dates the files.
@@ -115,27 +117,28 @@ def train(
     stages.at("preprocess")
     labelled = prepare(frame_of(events), request.weights, now=clock.now(), catalogue=described(items))
     split = _split(labelled)
-    history, epochs = find_epochs(chosen, labelled, split, stages, seed=request.seed)
-    tested = fitted_until(chosen, labelled, split.test_from, epochs, stages, stage="refit", seed=request.seed)
+    refits = 2 if request.refit else 1
+    warm = Warm(chosen, earlier_of(request.warm_from, chosen, split))
+    made = making(chosen, labelled, split, stages, seed=request.seed, refits=refits, warm=warm)
+    tested = made.until(split.test_from, stage="refit")
     stages.at("evaluate")
     measured = measure(chosen, tested, labelled, split, rivals or {})
-    final = tested
-    if request.refit:
-        final = fitted_until(chosen, labelled, split.end, epochs, stages, stage="final", seed=request.seed)
-    said = verdict(history, epochs=int(chosen.training.get("epochs", 0)))
+    final = made.until(split.end, stage="final") if request.refit else tested
+    code, said = made.said()
     stages.at("export")
     version = request.version or f"{request.model}-{clock.now():%Y%m%d-%H%M%S}"
     folder = artifact.Folder(workdir / version, chosen, seed=request.seed)
     metrics: JsonObject = {
         **measured,
+        **made.metrics(),
+        **warm.metrics(),
         "model": request.model,
-        "epochs": epochs,
-        "losses": [epoch.loss for epoch in history.epochs],
-        "verdict": said.text,
-        "verdict_code": said.code,
+        "verdict": said,
+        "verdict_code": code,
         "data": {**labelled.counts, "opposed_pairs": final.numbers.opposed},
         "export": folder.write_model(final),
     }
+    warm.write(folder.path)
     stages.at("write")
     facts = artifact.Facts(
         window_start=labelled.start,
@@ -143,14 +146,14 @@ def train(
         event_count=labelled.frame.height,
         git_commit=git_commit,
     )
-    folder.write_records(metrics, history, facts)
-    stages.tell(Progress("write", 1.0, message=said.text))
+    folder.write_records(metrics, made.history, facts)
+    stages.tell(Progress("write", 1.0, message=said))
     return TrainedVersion(
         model=request.model,
         version=version,
         folder=folder.path,
         metrics=metrics,
-        verdict=said.text,
+        verdict=said,
         window_start=facts.window_start,
         window_end=facts.window_end,
         event_count=facts.event_count,

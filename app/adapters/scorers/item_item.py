@@ -25,13 +25,22 @@ def open_item_item(parts: Version, folder: Path) -> Infer:
     Raises:
         ArtifactRefusedError: The table cannot be read or is of other items.
     """
+    return partial(_infer, read_table(folder / TABLE_NAME, n_items=len(parts.index)), parts)
+
+
+def read_table(path: Path, *, n_items: int) -> ItemItem:
+    """A table of so many items.
+
+    Raises:
+        ArtifactRefusedError: The table cannot be read or is of other items.
+    """
     try:
-        table = ItemItem.load(folder / TABLE_NAME)
+        table = ItemItem.load(path)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise ArtifactRefusedError(f"{TABLE_NAME} cannot be read: {_plain(error)}.") from error
-    if table.n_items != len(parts.index):
-        raise ArtifactRefusedError(f"{TABLE_NAME} is of another number of items.")
-    return partial(_infer, table, parts)
+        raise ArtifactRefusedError(f"{path.name} cannot be read: {_plain(error)}.") from error
+    if table.n_items != n_items:
+        raise ArtifactRefusedError(f"{path.name} is of another number of items.")
+    return table
 
 
 def _infer(table: ItemItem, parts: Version, queries: Sequence[Query]) -> NDArray[np.float32]:

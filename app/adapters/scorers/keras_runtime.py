@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from app.adapters.scorers.queries import pad_left
 from app.adapters.scorers.version import Infer, Version
 from app.domain.errors import ArtifactRefusedError
-from app.domain.types import Query
+from app.domain.types import JsonObject, Query
 from models.registry import spec
 
 WEIGHTS_NAME = "weights.weights.h5"
@@ -36,7 +36,7 @@ def open_network(parts: Version, folder: Path) -> Infer:
     Raises:
         ArtifactRefusedError: The architecture is unknown, or the weights do not fit it.
     """
-    network = _network(parts, folder)
+    network = _network_of(parts, folder)
 
     def infer(queries: Sequence[Query]) -> NDArray[np.float32]:
         item_idx, weight = pad_left(queries, parts.index, max_length=parts.max_length)
@@ -51,17 +51,21 @@ def open_keras(parts: Version, folder: Path) -> Infer:
     Raises:
         ArtifactRefusedError: The architecture is unknown, or the weights do not fit it.
     """
-    network = _network(parts, folder)
+    return partial(_infer, compiled(_network_of(parts, folder), max_length=parts.max_length), parts)
+
+
+def compiled(network: Any, *, max_length: int) -> _Compiled:  # noqa: ANN401 (Keras has no types)
+    """The network compiled for each length it may be asked about."""
 
     def score(item_idx: Any, weight: Any) -> Any:  # noqa: ANN401 (TensorFlow has no types)
         return network({"item_idx": item_idx, "weight": weight}, training=False)
 
     # One trace for all shapes; XLA compiles each shape once, at its first use.
     signature = [tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((None, None), tf.float32)]
-    compiled = tf.function(score, jit_compile=True, input_signature=signature)
-    for length in _buckets(SHORTEST_BUCKET, parts.max_length):
-        compiled(np.zeros((1, length), np.int32), np.zeros((1, length), np.float32))
-    return partial(_infer, compiled, parts)
+    traced: _Compiled = tf.function(score, jit_compile=True, input_signature=signature)
+    for length in _buckets(SHORTEST_BUCKET, max_length):
+        traced(np.zeros((1, length), np.int32), np.zeros((1, length), np.float32))
+    return traced
 
 
 def bucket(size: int, *, least: int = 1) -> int:
@@ -73,24 +77,42 @@ def bucket(size: int, *, least: int = 1) -> int:
     return max(least, 1 << (size - 1).bit_length())
 
 
-def _network(parts: Version, folder: Path) -> Any:  # noqa: ANN401 (Keras has no types)
+def _network_of(parts: Version, folder: Path) -> Any:  # noqa: ANN401 (Keras has no types)
+    return read_network(
+        folder / WEIGHTS_NAME,
+        model=parts.manifest.model,
+        parameters=parts.config.get("parameters", {}),
+        n_items=len(parts.index),
+    )
+
+
+def read_network(path: Path, *, model: str, parameters: JsonObject, n_items: int) -> Any:  # noqa: ANN401
+    """A trained network.
+
+    Raises:
+        ArtifactRefusedError: The architecture is unknown, or the weights do not fit it.
+    """
     try:
-        known = spec(parts.manifest.model)
-        parameters = {**known.parameters, **parts.config.get("parameters", {})}
-        network = import_module(known.module).build(len(parts.index), seed=0, **parameters)
-        network.load_weights(folder / WEIGHTS_NAME)
+        known = spec(model)
+        settled = {**known.parameters, **parameters}
+        network = import_module(known.module).build(n_items, seed=0, **settled)
+        network.load_weights(path)
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise ArtifactRefusedError(f"{WEIGHTS_NAME} does not fit the architecture.") from error
+        raise ArtifactRefusedError(f"{path.name} does not fit the architecture.") from error
     return network
 
 
-def _infer(compiled: _Compiled, parts: Version, queries: Sequence[Query]) -> NDArray[np.float32]:
-    item_idx, weight = pad_left(queries, parts.index, max_length=parts.max_length)
+def _infer(traced: _Compiled, parts: Version, queries: Sequence[Query]) -> NDArray[np.float32]:
+    return ask(traced, *pad_left(queries, parts.index, max_length=parts.max_length))
+
+
+def ask(traced: _Compiled, item_idx: NDArray[np.int32], weight: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The compiled network's scores, float32 (batch, n + 1)."""
+    rows = len(item_idx)
     length = bucket(item_idx.shape[1], least=SHORTEST_BUCKET)
     # Few shapes, so that few are compiled: rows and places are added, and the rows cut off again.
-    grow = ((0, bucket(len(queries)) - len(queries)), (length - item_idx.shape[1], 0))
-    scores = compiled(np.pad(item_idx, grow), np.pad(weight, grow))
-    return np.asarray(scores)[: len(queries)]
+    grow = ((0, bucket(rows) - rows), (length - item_idx.shape[1], 0))
+    return np.asarray(traced(np.pad(item_idx, grow), np.pad(weight, grow)))[:rows]
 
 
 def _buckets(least: int, most: int) -> Iterator[int]:

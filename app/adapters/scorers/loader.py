@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -53,6 +54,10 @@ class FolderLoader:
             from app.adapters.scorers.item_item import open_item_item  # noqa: PLC0415
 
             return open_item_item
+        if file_format == "blend":
+            from app.adapters.scorers.blend import open_blend  # noqa: PLC0415
+
+            return partial(open_blend, runtime=self._runtime)
         if file_format != "onnx":
             raise ArtifactRefusedError(f"{CONFIG_NAME} names a format that this release cannot open.")
         if self._runtime == "keras":
@@ -65,12 +70,18 @@ class FolderLoader:
 
 
 def open_reference(folder: Path) -> VersionScorer | None:
-    """The trained Keras network of a version, to hold what is served against; None for a table.
+    """The trained Keras networks of a version, to hold what is served against; None where it has none.
 
     Raises:
         ArtifactRefusedError: The version or its weights cannot be opened.
     """
     parts = read_parts(folder)
+    if parts.config["format"] == "blend":
+        from app.adapters.scorers.blend import has_network, open_blend  # noqa: PLC0415
+
+        if not has_network(folder):
+            return None
+        return VersionScorer(parts, open_blend(parts, folder, runtime="reference"))
     if parts.config["format"] != "onnx":
         return None
     from app.adapters.scorers.keras_runtime import open_network  # noqa: PLC0415 (loads Keras)

@@ -27,7 +27,7 @@ def open_onnx(parts: Version, folder: Path) -> Infer:
         ArtifactRefusedError: The graph cannot be opened, or lacks the agreed inputs and output.
     """
     session = open_session(folder / GRAPH_NAME)
-    return partial(_infer, session, _fixed_length(session), parts)
+    return partial(_infer, session, fixed_length(session), parts)
 
 
 def open_session(path: Path) -> onnxruntime.InferenceSession:
@@ -60,11 +60,18 @@ def _infer(
     session: onnxruntime.InferenceSession, length: int | None, parts: Version, queries: Sequence[Query]
 ) -> NDArray[np.float32]:
     item_idx, weight = pad_left(queries, parts.index, max_length=parts.max_length, length=length)
+    return ask(session, item_idx, weight)
+
+
+def ask(
+    session: onnxruntime.InferenceSession, item_idx: NDArray[np.int32], weight: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """The graph's scores, float32 (batch, n + 1)."""
     scores: NDArray[np.float32] = session.run([_OUTPUT], {"item_idx": item_idx, "weight": weight})[0]
     return scores
 
 
-def _fixed_length(session: onnxruntime.InferenceSession) -> int | None:
+def fixed_length(session: onnxruntime.InferenceSession) -> int | None:
     """The graph's time axis where it is fixed, else None."""
     length = session.get_inputs()[0].shape[1]
     return length if isinstance(length, int) else None

@@ -1,0 +1,129 @@
+"""Why a blend is as it is, in words a shop understands, and in figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from app.training.auto.recipe import Auto
+
+SIGNALS: Mapping[str, str] = MappingProxyType(
+    {
+        "popularity": "what sells well",
+        "transitions": "what people bought next",
+        "itemknn": "what the same people bought",
+        "ease": "what goes together in people's histories",
+        "elsa": "what goes together in people's histories",
+        "gfcf": "what people with similar histories bought",
+        "repeats": "what this person buys again",
+        "content": "items with the same attributes",
+        "multvae": "the taste of similar people",
+        "sasrec": "what the newest steps of a history lead to (attention)",
+        "gru4rec": "what the newest steps of a history lead to (recurrent)",
+        "nextitnet": "what the newest steps of a history lead to (convolutional)",
+        "caser": "what the newest steps of a history lead to (convolutional)",
+    }
+)
+
+
+def in_words(made: Auto) -> str:
+    """The choice: what counts how much, how good it is, and what was left out and why."""
+    alone = max(made.fitted, key=lambda member: member.metric)
+    said = [
+        f"Blend of {len(made.members)}. For items new to a person: {_shares(made, made.mix.new)}.",
+        *_for_items_they_had(made),
+        (
+            f"On sales it had not seen ({made.people:,} people) its lists reach NDCG@{made.k} "
+            f"{made.metric:.4f}{_beside_bestsellers(made)}; the best model alone, {alone.name}, reaches "
+            f"{alone.metric:.4f}."
+        ),
+        *_by_length(made),
+        *_left_out(made),
+    ]
+    return " ".join(said)
+
+
+def figures(made: Auto) -> dict[str, Any]:
+    """The same for programs."""
+    return {
+        "metric": made.metric,
+        "popularity": made.popularity,
+        "people": made.people,
+        "seconds": round(made.seconds, 1),
+        "members": [
+            {
+                "model": member.name,
+                "signal": signal_of(member.name),
+                "metric": member.metric,
+                "seconds": round(member.seconds, 1),
+                "share_new": _rounded(share_new),
+                "share_had": _rounded(share_had),
+                "parameters": dict(member.chosen.parameters),
+                "epochs": member.history.best_epoch,
+            }
+            for member, share_new, share_had in zip(
+                made.members, shares(made.mix.new), shares(made.mix.had), strict=True
+            )
+        ],
+        "left_out": [{"model": left.name, "reason": left.reason} for left in made.left_out],
+        "fitted": {member.name: member.metric for member in made.fitted},
+        "edges": list(made.mix.edges),
+    }
+
+
+def shares(weights: NDArray[np.float32]) -> list[float]:
+    """How much of the whole weight each member has, the mean of the bins.
+
+    Args:
+        weights: float32 (bins, members).
+    """
+    size = np.abs(weights)
+    part = size / np.maximum(size.sum(axis=1, keepdims=True), 1e-9)
+    return [float(share) for share in part.mean(axis=0)]
+
+
+def signal_of(name: str) -> str:
+    """What a model listens to, in a shop's words."""
+    return SIGNALS.get(name, name)
+
+
+def _shares(made: Auto, weights: NDArray[np.float32]) -> str:
+    parts = sorted(zip(shares(weights), made.members, strict=True), key=lambda pair: -pair[0])
+    return ", ".join(
+        f"{share:.0%} {signal_of(member.name)} ({member.name})" for share, member in parts if share >= 0.005
+    )
+
+
+def _for_items_they_had(made: Auto) -> Sequence[str]:
+    if np.allclose(made.mix.new, made.mix.had) and not made.mix.bonus.any():
+        return ()
+    return (f"For items the person had before: {_shares(made, made.mix.had)}.",)
+
+
+def _beside_bestsellers(made: Auto) -> str:
+    if made.popularity <= 0.0:
+        return ""
+    times = made.metric / made.popularity
+    return f", against {made.popularity:.4f} of bestsellers ({times:.1f} times as good)"
+
+
+def _by_length(made: Auto) -> Sequence[str]:
+    if not made.mix.edges:
+        return ()
+    edges = " and ".join(str(edge) for edge in made.mix.edges)
+    return (f"The weights change with the length of a history, at {edges} items.",)
+
+
+def _left_out(made: Auto) -> Sequence[str]:
+    if not made.left_out:
+        return ()
+    return ("Left out: " + "; ".join(f"{left.name} ({left.reason})" for left in made.left_out) + ".",)
+
+
+def _rounded(share: float) -> float:
+    return round(share, 4)

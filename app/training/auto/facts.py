@@ -1,0 +1,59 @@
+"""What a task's data look like: the facts that presets are chosen by, never a data set's name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.training.task import Task
+from models.base import Interactions
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The shape of a training slice.
+
+    Attributes:
+        lines: Interactions.
+        people: People with any.
+        items: Catalogue size.
+        per_person: Lines a person, the mean.
+        per_moment: Lines of a person at one moment, the mean: above 1 where people fill baskets.
+        repeats: Share of lines on an item that the same person had at an earlier line.
+        wants_repeats: Whether buying again counts in the question asked.
+        has_attributes: Whether anything is known of the items.
+    """
+
+    lines: int
+    people: int
+    items: int
+    per_person: float
+    per_moment: float
+    repeats: float
+    wants_repeats: bool
+    has_attributes: bool
+
+
+def facts_of(task: Task) -> Facts:
+    """Look at a task once."""
+    data = task.interactions
+    people = int(np.count_nonzero(np.bincount(data.user, minlength=1)))
+    moments = _moments(data)
+    pairs = len(np.unique(data.user * (data.n_items + 1) + data.item))
+    return Facts(
+        lines=len(data),
+        people=people,
+        items=data.n_items,
+        per_person=len(data) / max(people, 1),
+        per_moment=len(data) / max(moments, 1),
+        repeats=1.0 - pairs / max(len(data), 1),
+        wants_repeats="all" in task.readings,
+        has_attributes=data.attributes is not None and len(data.attributes) > 0,
+    )
+
+
+def _moments(data: Interactions) -> int:
+    """How many moments of people there are."""
+    changed = (np.diff(data.user) != 0) | (np.diff(data.time) != 0)
+    return int(changed.sum()) + min(len(data), 1)

@@ -1,0 +1,134 @@
+"""What a blend is fitted on: for each validation person the few items that any member would show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.evaluation.protocol import BATCH, Cases, Reading, Score, pad_left
+from models.blend import standard
+
+SHOWN = 30
+"""Best items of each member, over all items and over new ones, that enter the pool."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Candidates of people, padded to the same number.
+
+    Attributes:
+        levels: float32 (people, candidates, members), scores in standard deviations over all items.
+        item: int32 (people, candidates), rising, 0 where there is no more.
+        asked: bool (people, candidates), whether the item stands in the query.
+        seen: bool (people, candidates), whether the person ever had it.
+        wanted: bool (people, candidates), whether it is a target.
+        relevant: int64 (people,), targets, also those that no member shows.
+        fresh: int64 (people,), the targets that are new to the person.
+        length: int64 (people,), places of the query.
+    """
+
+    levels: NDArray[np.float32]
+    item: NDArray[np.int32]
+    asked: NDArray[np.bool_]
+    seen: NDArray[np.bool_]
+    wanted: NDArray[np.bool_]
+    relevant: NDArray[np.int64]
+    fresh: NDArray[np.int64]
+    length: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.item)
+
+    @property
+    def members(self) -> int:
+        """How many models there are."""
+        return int(self.levels.shape[2])
+
+    def take(self, rows: NDArray[np.int64]) -> Pool:
+        """Some of the people."""
+        return Pool(*(getattr(self, name)[rows] for name in self.__slots__))
+
+    def only(self, members: Sequence[int]) -> Pool:
+        """The same people and candidates with some of the members."""
+        rest = {name: getattr(self, name) for name in self.__slots__ if name != "levels"}
+        return Pool(levels=self.levels[:, :, list(members)], **rest)
+
+    def scorable(self, reading: Reading) -> NDArray[np.bool_]:
+        """Which candidates a reading ranks, bool (people, candidates)."""
+        return (self.item > 0) & ~self.seen if reading == "unseen" else self.item > 0
+
+    def targets(self, reading: Reading) -> NDArray[np.int64]:
+        """How many targets a reading asks each person about, int64 (people,)."""
+        return self.fresh if reading == "unseen" else self.relevant
+
+
+def pool_of(scores: Sequence[Score], people: Cases) -> Pool:
+    """Ask every member about every person, a batch at a time, and keep the candidates alone.
+
+    Args:
+        scores: The members.
+        people: Those to fit the blend on.
+    """
+    rows = [row for start in range(0, len(people), BATCH) for row in _batch(scores, people, start)]
+    width = max((len(row[0]) for row in rows), default=1)
+    item = np.zeros((len(rows), width), np.int32)
+    levels = np.zeros((len(rows), width, len(scores)), np.float32)
+    for line, (candidates, level) in enumerate(rows):
+        item[line, : len(candidates)] = candidates
+        levels[line, : len(candidates)] = level
+    marks = [_marks(item[line], people, line) for line in range(len(rows))]
+    asked, seen, wanted = (np.array([mark[which] for mark in marks], bool) for which in range(3))
+    return Pool(
+        levels,
+        item,
+        asked.reshape(item.shape),
+        seen.reshape(item.shape),
+        wanted.reshape(item.shape),
+        people.targets.lengths.astype(np.int64),
+        np.array([_fresh(people, line) for line in range(len(rows))], np.int64),
+        people.item_idx.lengths.astype(np.int64),
+    )
+
+
+def _batch(
+    scores: Sequence[Score], people: Cases, start: int
+) -> Iterator[tuple[NDArray[np.int32], NDArray[np.float32]]]:
+    """Candidates and levels, (candidates, members), of each person of a batch."""
+    rows = range(start, min(start + BATCH, len(people)))
+    asked = pad_left(people.item_idx, people.weight, rows)
+    levels = [standard(np.asarray(score(*asked))) for score in scores]
+    had = np.zeros((len(rows), people.n_items + 1), bool)
+    for line, row in enumerate(rows):
+        seen = people.seen.row(row)
+        had[line, seen[seen <= people.n_items]] = True
+    shown = np.zeros_like(had)
+    for level in levels:
+        _mark_best(level, shown)
+        _mark_best(np.where(had, -np.inf, level), shown)
+    shown[:, 0] = False
+    for line in range(len(rows)):
+        candidates = np.flatnonzero(shown[line]).astype(np.int32)
+        yield candidates, np.stack([level[line, candidates] for level in levels], axis=1)
+
+
+def _mark_best(level: NDArray[np.float32], shown: NDArray[np.bool_]) -> None:
+    best = min(SHOWN + 1, level.shape[1])
+    columns = np.argpartition(-level, best - 1, axis=1)[:, :best]
+    np.put_along_axis(shown, columns, values=True, axis=1)
+
+
+def _marks(
+    item: NDArray[np.int32], people: Cases, row: int
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
+    return (
+        np.isin(item, people.item_idx.row(row)) & (item > 0),
+        np.isin(item, people.seen.row(row)),
+        np.isin(item, people.targets.row(row)),
+    )
+
+
+def _fresh(people: Cases, row: int) -> int:
+    return len(np.setdiff1d(people.targets.row(row), people.seen.row(row)))

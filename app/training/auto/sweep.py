@@ -1,0 +1,42 @@
+"""Query-time choices: how fast a history fades, and how much demand adds. Nothing is fitted again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from app.training.task import Member, Task
+from models.item_item import ItemItem
+
+RECENCIES = (1.0, 0.95, 0.85, 0.7, 0.5, 0.3)
+PRIORS = (0.1, 10.0)
+
+
+def swept(member: Member, task: Task) -> Member:
+    """The member with the fading and the prior that do best on the task's people.
+
+    A table that knows no item beside another (popularity) has nothing to choose.
+    """
+    if member.table is None or not _reads_history(member.table):
+        return member
+    best, metric = member.table, task.measure(member.table.score)[1]
+    for recency in RECENCIES:
+        best, metric = _better(replace(best, recency=recency), best, metric, task)
+    for share in PRIORS:
+        best, metric = _better(replace(best, prior=best.prior * share), best, metric, task)
+    return replace(member, table=best, score=best.score, metric=metric)
+
+
+def settled_as(table: ItemItem, like: ItemItem) -> ItemItem:
+    """A table fitted anew with the query-time choices of an earlier one."""
+    return replace(table, recency=like.recency, prior=like.prior)
+
+
+def _reads_history(table: ItemItem) -> bool:
+    return table.reads_history
+
+
+def _better(tried: ItemItem, best: ItemItem, metric: float, task: Task) -> tuple[ItemItem, float]:
+    if (tried.recency, tried.prior) == (best.recency, best.prior):
+        return best, metric
+    found = task.measure(tried.score)[1]
+    return (tried, found) if found > metric else (best, metric)

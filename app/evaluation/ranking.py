@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from app.evaluation.ragged import Ragged
 
+LOWEST = np.finfo(np.float32).min
 _CROWD = 4
 """Candidates a place, above which the ties of a row are drawn on their own."""
 
@@ -55,8 +56,11 @@ def top_lists(scores: NDArray[np.float32], places: int, *, first_row: int = 0) -
     Returns:
         int32 (batch, places).
     """
-    usable = np.where(np.isfinite(scores), scores, np.float32(-np.inf))
+    usable = scores.copy()
     usable[:, 0] = -np.inf
+    if not (usable.max(axis=1, initial=-np.inf) < np.inf).all():
+        # The maximum is not a number where any score is not: only then is each one looked at.
+        usable[~np.isfinite(usable)] = -np.inf
     lists = np.zeros((len(usable), places), np.int32)
     wide = min(places, usable.shape[1] - 1)
     if not wide or not len(usable):
@@ -75,9 +79,8 @@ def _candidates(
     usable: NDArray[np.float32], least: NDArray[np.float32], wide: int, first_row: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Lines and items that may stand in a list; where too many tie at its end, those that are drawn."""
-    there = usable >= least[:, None]
-    there &= usable > -np.inf
-    for row in np.flatnonzero(there.sum(axis=1) > _CROWD * wide):
+    there = usable >= np.maximum(least, LOWEST)[:, None]
+    for row in np.flatnonzero(np.count_nonzero(there, axis=1) > _CROWD * wide):
         tied = np.flatnonzero(there[row] & (usable[row] == least[row]))
         luck = drawn(np.full(len(tied), row + first_row), tied)
         there[row, np.delete(tied, np.argpartition(luck, wide - 1)[:wide])] = False

@@ -15,7 +15,7 @@ from benchmarks.quality.errors import RefusedError
 from benchmarks.quality.learning import DRAW_SEED, SHAPES, Files, Shape, cases_of
 from benchmarks.quality.reading import Notes, Rows, prefix_rows, user_rows
 
-TEST_CELLS = 2 * 10**10
+TEST_CELLS = 5 * 10**9
 """People times items that are ranked at the end, at most; more people are drawn from."""
 
 

@@ -84,8 +84,9 @@ def _candidates(
         tied = np.flatnonzero(there[row] & (usable[row] == least[row]))
         luck = drawn(np.full(len(tied), row + first_row), tied)
         there[row, np.delete(tied, np.argpartition(luck, wide - 1)[:wide])] = False
-    line, item = np.nonzero(there)
-    return line.astype(np.int64), item.astype(np.int64)
+    # One flat search is several times faster than one over two axes.
+    line, item = np.divmod(np.flatnonzero(there), np.int64(there.shape[1]))
+    return line, item
 
 
 def found_in(

@@ -29,6 +29,7 @@ TITLES = {
     "itemknn": "item-kNN",
     "transitions": "transitions (`transitions`)",
     "ease": "EASE (`ease`)",
+    "ease_trend": "EASE with trend (`ease_trend`)",
     "gru4rec": "GRU4Rec, recurrent (`gru4rec`)",
     "nextitnet": "NextItNet, convolutional (`nextitnet`)",
     "multvae": "Mult-VAE, autoencoder (`multvae`)",

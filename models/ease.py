@@ -47,12 +47,29 @@ def fit(
         Deviations: `keep`, `recency` and the prior; the query is weighted by label and age; of very long
         histories the newest items alone, see `models.rows.people_by_item`.
     """
-    people = people_by_item(interactions)
-    if interactions.n_items <= max_items:
-        rows = strongest(sparse.csr_array(weights_of(people, regularisation)), keep=keep)
-    else:
-        rows = strongest(nearby_weights_of(people, regularisation, neighbours=neighbours), keep=keep)
-    return as_table(rows, demand(interactions), recency=recency, prior=prior)
+    rows = regressed(
+        people_by_item(interactions),
+        regularisation=regularisation,
+        max_items=max_items,
+        neighbours=neighbours,
+    )
+    return as_table(strongest(rows, keep=keep), demand(interactions), recency=recency, prior=prior)
+
+
+def regressed(
+    people: sparse.csr_array, *, regularisation: float, max_items: int, neighbours: int
+) -> sparse.csr_array:
+    """B, as it stands up to `max_items`, item by item above, float32 (n, n).
+
+    Args:
+        people: (users, n), how much who had what, 0 to 1.
+        regularisation: lambda, > 0.
+        max_items: As in `fit`.
+        neighbours: As in `fit`.
+    """
+    if people.shape[1] <= max_items:
+        return sparse.csr_array(weights_of(people, regularisation))
+    return nearby_weights_of(people, regularisation, neighbours=neighbours)
 
 
 def weights_of(people: sparse.csr_array, regularisation: float) -> NDArray[np.float32]:
@@ -99,7 +116,7 @@ def nearby_weights_of(
         regularisation: lambda, > 0.
         neighbours: Items a column.
     """
-    size = np.asarray(people.sum(axis=0), dtype=np.float64)
+    size = np.asarray(people.multiply(people).sum(axis=0), dtype=np.float64)
     scale = np.sqrt(size + regularisation)
 
     def likeness(block: sparse.csr_array, which: slice) -> sparse.csr_array:

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from ir_measures import RR, R, Success, nDCG
 
+from app.training.build import plan
 from benchmarks.quality import __main__ as command
 from benchmarks.quality import worker
 from benchmarks.quality.asking import ask
 from benchmarks.quality.errors import RefusedError
-from benchmarks.quality.fitting import fit_one, newest
+from benchmarks.quality.fitting import configured, fit_one, newest, plan_of
 from benchmarks.quality.learning import Files, Learning, learn
 from benchmarks.quality.measuring import figures, rank
 from benchmarks.quality.worker import Job
@@ -276,3 +277,11 @@ def test_a_model_that_fails_is_recorded_and_the_others_are_measured(
     assert models["ease"] == {"error": "it burnt"}
     assert "seeds" in models["markov"]
     assert "it burnt" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("protocol", ["leave-one-out", "sessions", "split"])
+def test_a_protocols_configuration_names_models_and_hyper_parameters_that_exist(protocol: str) -> None:
+    given = configured(protocol)
+    assert given
+    for name, values in given.items():
+        assert plan_of(name, protocol) == plan(name, values)

@@ -20,6 +20,7 @@ class Facts:
         items: Catalogue size.
         per_person: Lines a person, the mean.
         per_moment: Lines of a person at one moment, the mean: above 1 where people fill baskets.
+        span_days: From the first line to the last.
         repeats: Share of lines on an item that the same person had at an earlier line.
         wants_repeats: Whether buying again counts in the question asked.
         has_attributes: Whether anything is known of the items.
@@ -30,6 +31,7 @@ class Facts:
     items: int
     per_person: float
     per_moment: float
+    span_days: float
     repeats: float
     wants_repeats: bool
     has_attributes: bool
@@ -47,6 +49,7 @@ def facts_of(task: Task) -> Facts:
         items=data.n_items,
         per_person=len(data) / max(people, 1),
         per_moment=len(data) / max(moments, 1),
+        span_days=float(np.ptp(data.time)) if len(data) else 0.0,
         repeats=1.0 - pairs / max(len(data), 1),
         wants_repeats="all" in task.readings,
         has_attributes=data.attributes is not None and len(data.attributes) > 0,

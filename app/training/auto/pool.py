@@ -20,7 +20,7 @@ class Pool:
     """Candidates of people, padded to the same number.
 
     Attributes:
-        levels: float32 (people, candidates, members), scores in standard deviations over all items.
+        levels: float32 (members, people, candidates), scores in standard deviations over all items.
         item: int32 (people, candidates), rising, 0 where there is no more.
         asked: bool (people, candidates), whether the item stands in the query.
         seen: bool (people, candidates), whether the person ever had it.
@@ -45,16 +45,12 @@ class Pool:
     @property
     def members(self) -> int:
         """How many models there are."""
-        return int(self.levels.shape[2])
+        return len(self.levels)
 
     def take(self, rows: NDArray[np.int64]) -> Pool:
         """Some of the people."""
-        return Pool(*(getattr(self, name)[rows] for name in self.__slots__))
-
-    def only(self, members: Sequence[int]) -> Pool:
-        """The same people and candidates with some of the members."""
-        rest = {name: getattr(self, name) for name in self.__slots__ if name != "levels"}
-        return Pool(levels=self.levels[:, :, list(members)], **rest)
+        rest = {name: getattr(self, name)[rows] for name in self.__slots__ if name != "levels"}
+        return Pool(levels=self.levels[:, rows], **rest)
 
     def scorable(self, reading: Reading) -> NDArray[np.bool_]:
         """Which candidates a reading ranks, bool (people, candidates)."""
@@ -75,10 +71,10 @@ def pool_of(scores: Sequence[Score], people: Cases) -> Pool:
     rows = [row for start in range(0, len(people), BATCH) for row in _batch(scores, people, start)]
     width = max((len(row[0]) for row in rows), default=1)
     item = np.zeros((len(rows), width), np.int32)
-    levels = np.zeros((len(rows), width, len(scores)), np.float32)
+    levels = np.zeros((len(scores), len(rows), width), np.float32)
     for line, (candidates, level) in enumerate(rows):
         item[line, : len(candidates)] = candidates
-        levels[line, : len(candidates)] = level
+        levels[:, line, : len(candidates)] = level
     marks = [_marks(item[line], people, line) for line in range(len(rows))]
     asked, seen, wanted = (np.array([mark[which] for mark in marks], bool) for which in range(3))
     return Pool(
@@ -96,7 +92,7 @@ def pool_of(scores: Sequence[Score], people: Cases) -> Pool:
 def _batch(
     scores: Sequence[Score], people: Cases, start: int
 ) -> Iterator[tuple[NDArray[np.int32], NDArray[np.float32]]]:
-    """Candidates and levels, (candidates, members), of each person of a batch."""
+    """Candidates and levels, (members, candidates), of each person of a batch."""
     rows = range(start, min(start + BATCH, len(people)))
     asked = pad_left(people.item_idx, people.weight, rows)
     levels = [standard(np.asarray(score(*asked))) for score in scores]
@@ -111,7 +107,7 @@ def _batch(
     shown[:, 0] = False
     for line in range(len(rows)):
         candidates = np.flatnonzero(shown[line]).astype(np.int32)
-        yield candidates, np.stack([level[line, candidates] for level in levels], axis=1)
+        yield candidates, np.stack([level[line, candidates] for level in levels])
 
 
 def _mark_best(level: NDArray[np.float32], shown: NDArray[np.bool_]) -> None:

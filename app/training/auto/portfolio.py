@@ -12,6 +12,17 @@ from models.registry import SPECS
 Overrides = Mapping[str, Value]
 MIN_REPEATS = 0.01
 ORDER_MATTERS = 0.8
+BASKETS = 2.0
+"""Lines a moment from which on people fill baskets: their lines stand in no order that means much."""
+LONG_DAYS = 60.0
+"""From so many days on demand moves, and the trend of an item says something."""
+TRANSITIONS: tuple[Overrides, ...] = (
+    {"window": 1},
+    {"window": 3},
+    {"window": 3, "backwards": 0.5},
+    {"window": 10, "backwards": 1.0, "gap_power": 0.5},
+)
+SESSIONS: tuple[Overrides, ...] = ({"backwards": 1.0}, {"backwards": 0.5})
 DENSE_ITEMS = 3000
 """Items of a dense linear model that take about a second on one core; its time grows with their cube."""
 PILOT_S = 1.2
@@ -38,16 +49,15 @@ class Candidate:
 
 def counted(facts: Facts, *, budget_s: float) -> list[Candidate]:
     """Tables, the quickest first."""
+    dense: Overrides = {"max_items": _dense_items(budget_s)}
     wanted = [
-        Candidate(
-            "popularity", ({"half_life_days": 14.0}, {"half_life_days": 45.0}, {"half_life_days": 0.0})
-        ),
-        Candidate("transitions", (*({"window": window} for window in _windows(facts)), SKIPS)),
-        Candidate("sessions", ({}, {"backwards": 1.0}, {"backwards": 0.5})),
+        Candidate("popularity", tuple({"half_life_days": days} for days in (7.0, 14.0, 45.0, 0.0))),
+        Candidate("transitions", TRANSITIONS),
         *([Candidate("repeats")] if facts.wants_repeats and facts.repeats > MIN_REPEATS else []),
+        *([Candidate("sessions", SESSIONS)] if facts.per_moment < BASKETS else []),
         *([Candidate("content")] if facts.has_attributes else []),
-        Candidate("ease", ({"max_items": _dense_items(budget_s)},)),
-        *([Candidate("elsa")] if facts.items > _dense_items(budget_s) else []),
+        Candidate("ease", tuple({**dense, "regularisation": size} for size in _sizes(facts, budget_s))),
+        *([Candidate("ease_trend", (dense,))] if facts.span_days > LONG_DAYS else []),
         Candidate("gfcf"),
         Candidate("itemknn"),
     ]
@@ -66,9 +76,10 @@ def networks(*, fading: float) -> list[Candidate]:
     return [Candidate(name) for name in names if name in SPECS]
 
 
-def _windows(facts: Facts) -> tuple[int, ...]:
-    # Within a basket the lines stand in no order that means much: a wider window asks who is near at all.
-    return (1, 3, 10) if facts.per_moment > 2.0 else (1, 3)
+def _sizes(facts: Facts, budget_s: float) -> tuple[float, ...]:
+    """Regularisations of EASE that are tried: more than one where there is time."""
+    seconds = PILOT_S * (min(facts.items, _dense_items(budget_s)) / DENSE_ITEMS) ** 3
+    return (200.0, 50.0, 800.0) if seconds < 0.02 * budget_s else (200.0,)
 
 
 def _dense_items(budget_s: float) -> int:

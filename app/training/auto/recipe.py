@@ -250,13 +250,12 @@ def _blended(members: Sequence[Member], people: Cases, question: Question, *, se
     mix, metric = weigh.chosen(pool, question, seed=seed)
     used = np.flatnonzero(np.abs(mix.new).max(axis=0) + np.abs(mix.had).max(axis=0)).tolist()
     names = [member.name for member in members]
-    bestsellers = weigh.weighted([float(name == POPULARITY) for name in names])
     return Auto(
         fitted=tuple(members),
         members=tuple(members[number] for number in used),
         mix=replace(mix, new=mix.new[:, used], had=mix.had[:, used]),
         metric=metric,
-        popularity=question.worth(bestsellers, pool) if POPULARITY in names else 0.0,
+        popularity=weigh.alone(pool, names.index(POPULARITY), question) if POPULARITY in names else 0.0,
         people=len(people),
         k=question.k,
         left_out=tuple(

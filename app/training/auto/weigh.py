@@ -1,7 +1,7 @@
 """Fits the weights of a blend: members that help are added one by one, then every weight is moved.
 
-Nothing is fitted and judged on the same people: what a weighting is worth is measured on the half of the
-people that it was not fitted on, and the other way round.
+Nothing is fitted and judged on the same people: what a way of weighting is worth is measured on the half of
+the people that it was not fitted on, and the other way round.
 """
 
 from __future__ import annotations
@@ -19,14 +19,13 @@ from models.blend import Mix
 
 FIRST_WEIGHTS = (0.03, 0.1, 0.25, 0.5, 1.0, 2.0)
 STEPS = (0.5, 0.8, 1.25, 2.0)
-BONUSES = (-2.0, -1.0, -0.5, -0.2, 0.2, 0.5, 1.0, 2.0)
-PARTS = ("new", "had", "bonus")
-ROUNDS = 3
+LIFTS = (-1.0, -0.5, -0.2, -0.05, 0.05, 0.2, 0.5, 1.0)
+"""By how much all items of the history are lifted at once, in units of the best new item's score."""
+FIRST_LIFTS = (0.0, 0.3, 0.6, 1.0)
 BINS = 3
 LEAST_IN_BIN = 200
-Move = Callable[[Mix], Mix]
-Moves = Callable[[Mix], list[Move]]
-Fit = Callable[[Pool, "Question"], Mix]
+ROUNDS = 3
+Parts = tuple[str, ...]
 GAIN = 0.002
 """Share of the metric that a member or a freedom must add to be worth having."""
 
@@ -43,24 +42,14 @@ class Question:
     readings: Sequence[Reading]
     k: int
 
-    def worth(self, mix: Mix, pool: Pool) -> float:
-        """NDCG@k, the mean of the readings that ask anybody."""
-        each = [self.each(mix, pool, reading) for reading in self.readings]
-        asked = [float(part.mean()) for part in each if len(part)]
-        return float(np.mean(asked)) if asked else 0.0
-
-    def each(self, mix: Mix, pool: Pool, reading: Reading) -> NDArray[np.float64]:
-        """NDCG@k of each person whom the reading asks about."""
-        scores = np.where(pool.scorable(reading), mixed(mix, pool), -np.inf)
-        return ndcg_of(scores, pool.wanted, pool.targets(reading), k=self.k)
-
-
-def mixed(mix: Mix, pool: Pool) -> NDArray[np.float32]:
-    """The blend's score of each candidate, float32 (people, candidates)."""
-    bins = mix.bins_of(pool.length)
-    new = np.einsum("pcm,pm->pc", pool.levels, mix.new[bins])
-    had = np.einsum("pcm,pm->pc", pool.levels, mix.had[bins]) + mix.bonus[bins, None]
-    return np.asarray(np.where(pool.asked, had, new), dtype=np.float32)
+    def worth(self, scores: NDArray[np.float32], pool: Pool) -> float:
+        """NDCG@k of scores (people, candidates), the mean of the readings that ask anybody."""
+        found = []
+        for reading in self.readings:
+            ranked = np.where(pool.scorable(reading), scores, -np.inf)
+            each = ndcg_of(ranked, pool.wanted, pool.targets(reading), k=self.k)
+            found += [float(each.mean())] if len(each) else []
+        return float(np.mean(found)) if found else 0.0
 
 
 def ndcg_of(
@@ -87,18 +76,12 @@ def ndcg_of(
     return np.asarray(hits @ discounts[: hits.shape[1]] / ideal, dtype=np.float64)
 
 
-def halves(people: int, *, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The people in two halves, drawn once."""
-    order = np.random.default_rng(seed).permutation(people)
-    return np.sort(order[: people // 2]), np.sort(order[people // 2 :])
-
-
-def held_out(fit: Callable[[Pool], Mix], pool: Pool, question: Question, *, seed: int) -> float:
-    """What a way of fitting is worth on people that it did not see: each half by the other's weights."""
-    first, second = halves(len(pool), seed=seed)
-    pairs = ((first, second), (second, first))
-    each = [question.worth(fit(pool.take(one)), pool.take(other)) for one, other in pairs]
-    return float(np.mean(each))
+def scores_of(mix: Mix, pool: Pool) -> NDArray[np.float32]:
+    """The blend's score of each candidate, float32 (people, candidates)."""
+    bins = mix.bins_of(pool.length)
+    new = np.einsum("mpc,pm->pc", pool.levels, mix.new[bins])
+    had = np.einsum("mpc,pm->pc", pool.levels, mix.had[bins]) + mix.bonus[bins, None]
+    return np.asarray(np.where(pool.asked, had, new), dtype=np.float32)
 
 
 def chosen(pool: Pool, question: Question, *, seed: int) -> tuple[Mix, float]:
@@ -107,9 +90,9 @@ def chosen(pool: Pool, question: Question, *, seed: int) -> tuple[Mix, float]:
     Returns:
         The weights, and what the way is worth.
     """
-    best, worth = fit_tied, held_out(partial(fit_tied, question=question), pool, question, seed=seed)
-    for freer in (fit_untied, fit_binned):
-        if not freer_may_help(freer, pool, question):
+    best, worth = shared, held_out(partial(shared, question=question), pool, question, seed=seed)
+    for freer in (apart, binned):
+        if not _may_help(freer, pool, question):
             continue
         found = held_out(partial(freer, question=question), pool, question, seed=seed)
         if found > worth * (1.0 + GAIN):
@@ -117,11 +100,49 @@ def chosen(pool: Pool, question: Question, *, seed: int) -> tuple[Mix, float]:
     return best(pool, question), worth
 
 
-def freer_may_help(fit: Fit, pool: Pool, question: Question) -> bool:
-    """Whether there is anything, or are enough people, for more weights to be fitted to."""
-    if fit is fit_binned:
-        return len(pool) >= BINS * LEAST_IN_BIN and len(edges_of(pool)) > 0
-    return "all" in question.readings and bool(pool.asked.any())
+def held_out(fit: Callable[[Pool], Mix], pool: Pool, question: Question, *, seed: int) -> float:
+    """What a way of fitting is worth on people that it did not see: each half by the other's weights."""
+    first, second = halves(len(pool), seed=seed)
+    found = []
+    for one, other in ((first, second), (second, first)):
+        judged = pool.take(other)
+        found.append(question.worth(scores_of(fit(pool.take(one)), judged), judged))
+    return float(np.mean(found))
+
+
+def halves(people: int, *, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The people in two halves, drawn once."""
+    order = np.random.default_rng(seed).permutation(people)
+    return np.sort(order[: people // 2]), np.sort(order[people // 2 :])
+
+
+def shared(pool: Pool, question: Question) -> Mix:
+    """The same weights for all people, for new and for old items."""
+    return _grown(_best_alone(pool, question), ("new", "had")).mix()
+
+
+def apart(pool: Pool, question: Question) -> Mix:
+    """Weights of their own for items that a person had: those of new items are fitted first, on new items."""
+    fresh = Question(("unseen",), question.k)
+    new = _grown(_best_alone(pool, fresh), ("new",))
+    old = _grown(_best_of_old(new, question), ("had",))
+    return _refined(old, [("had",), ("new",)]).mix()
+
+
+def binned(pool: Pool, question: Question) -> Mix:
+    """Weights of their own for people of each length of history, from those of all people."""
+    fit = apart if _may_help(apart, pool, question) else shared
+    start, edges = fit(pool, question), edges_of(pool)
+    bins, parts = np.searchsorted(edges, pool.length, side="right"), []
+    for number in range(len(edges) + 1):
+        there = pool.take(np.flatnonzero(bins == number))
+        moved = _refined(Search.at(start, there, question), [("had",), ("new",)]) if len(there) else None
+        parts.append(start if moved is None else moved.mix())
+    new, had, bonus = (np.concatenate([getattr(part, name) for part in parts]) for name in PARTS)
+    return Mix(new, had, bonus, edges)
+
+
+PARTS = ("new", "had", "bonus")
 
 
 def edges_of(pool: Pool) -> tuple[int, ...]:
@@ -130,111 +151,135 @@ def edges_of(pool: Pool) -> tuple[int, ...]:
     return tuple(sorted({int(edge) for edge in np.quantile(pool.length, shares)} - {int(pool.length.min())}))
 
 
-def fit_tied(pool: Pool, question: Question) -> Mix:
-    """Choose members and weights that are the same for all people and for new and old items."""
-    chosen, best = _best_alone(pool, question)
+def _may_help(fit: Callable[[Pool, Question], Mix], pool: Pool, question: Question) -> bool:
+    """Whether there is anything, or are enough people, for more weights to be fitted to."""
+    if fit is binned:
+        return len(pool) >= BINS * LEAST_IN_BIN and len(edges_of(pool)) > 0
+    return "all" in question.readings and bool(pool.asked.any())
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A weighting on its way, with its scores at hand.
+
+    Attributes:
+        new: float32 (members,), weights for new items.
+        had: float32 (members,), for items of the history.
+        bonus: What items of the history have on top.
+        scores: float32 (people, candidates).
+        worth: The question's metric.
+    """
+
+    pool: Pool
+    question: Question
+    new: NDArray[np.float32]
+    had: NDArray[np.float32]
+    bonus: float
+    scores: NDArray[np.float32]
+    worth: float
+
+    @classmethod
+    def at(cls, mix: Mix, pool: Pool, question: Question) -> Search:
+        """Begin at the weights of the first bin."""
+        scores = scores_of(mix, pool)
+        worth = question.worth(scores, pool)
+        return cls(pool, question, mix.new[0], mix.had[0], float(mix.bonus[0]), scores, worth)
+
+    def moved(self, parts: Sequence[str], member: int, weight: float) -> Search:
+        """With another weight of a member, in the parts that are named."""
+        scores, changed = self.scores, {}
+        for part in parts:
+            weights = getattr(self, part).copy()
+            there = self.pool.asked if part == "had" else ~self.pool.asked
+            more = np.float32(weight - weights[member])
+            scores = scores + more * there * self.pool.levels[member]
+            weights[member] = weight
+            changed[part] = weights
+        return replace(self, scores=scores, worth=self.question.worth(scores, self.pool), **changed)
+
+    def lifted(self, more: float) -> Search:
+        """With all items of the history lifted."""
+        scores = (self.scores + more * self.pool.asked).astype(np.float32)
+        worth = self.question.worth(scores, self.pool)
+        return replace(self, scores=scores, bonus=self.bonus + more, worth=worth)
+
+    def unit(self) -> float:
+        """How far the best new item stands above the mean item, the mean of the people."""
+        new = np.where(self.pool.asked, 0.0, self.scores)
+        return float(new.max(axis=1, initial=0.0).mean())
+
+    def mix(self) -> Mix:
+        """As it is used."""
+        return Mix(self.new[None, :], self.had[None, :], np.asarray([self.bonus], np.float32))
+
+
+def alone(pool: Pool, member: int, question: Question) -> float:
+    """What one member is worth without the others."""
+    return question.worth(pool.levels[member], pool)
+
+
+def _best_alone(pool: Pool, question: Question) -> Search:
+    """The best member alone, for new and for old items."""
+    begin = Search.at(_nothing(pool), pool, question)
+    return _best_of(begin, [begin.moved(("new", "had"), member, 1.0) for member in range(pool.members)])
+
+
+def _best_of_old(new: Search, question: Question) -> Search:
+    """New items as they are weighed, and the best member alone for those of the history.
+
+    What a member says of old items need not compare with what is said of new ones: so they are lifted too.
+    """
+    begin = Search.at(replace(_nothing(new.pool), new=new.new[None, :]), new.pool, question)
+    size, unit = float(np.abs(new.new).max()), begin.unit()
+    alone = [begin.moved(("had",), member, size) for member in range(new.pool.members)]
+    return _best_of(begin, [search.lifted(lift * unit) for search in alone for lift in FIRST_LIFTS])
+
+
+def _nothing(pool: Pool) -> Mix:
+    none = np.zeros((1, pool.members), np.float32)
+    return Mix(none, none, np.zeros(1, np.float32))
+
+
+def _grown(search: Search, parts: Parts) -> Search:
+    """Members added one by one, the one that helps most first, as long as one helps clearly."""
     while True:
-        found = max(
-            (
-                _added(chosen, member, weight, pool, question)
-                for member in range(pool.members)
-                if chosen.new[0, member] == 0.0
-                for weight in FIRST_WEIGHTS
-            ),
-            key=lambda pair: pair[1],
-            default=None,
-        )
-        if found is None or found[1] < best * (1.0 + GAIN):
-            return _refined(chosen, best, pool, question, _tied_moves)
-        chosen, best = _refined_pair(*found, pool, question)
+        weights = getattr(search, parts[0])
+        size = float(np.abs(weights).max())
+        absent = np.flatnonzero(weights == 0.0).tolist()
+        tried = (search.moved(parts, member, share * size) for member in absent for share in FIRST_WEIGHTS)
+        found = max(tried, key=lambda grown: grown.worth, default=None)
+        if found is None or found.worth < search.worth * (1.0 + GAIN):
+            return _refined(search, [parts])
+        search = _refined(found, [parts], rounds=1)
 
 
-def fit_untied(pool: Pool, question: Question) -> Mix:
-    """The same members, with weights of their own for items that the person had."""
-    tied = fit_tied(pool, question)
-    if "all" not in question.readings or not pool.asked.any():
-        return tied
-    best = question.worth(tied, pool)
-    return _refined(tied, best, pool, question, _untied_moves)
+def _refined(search: Search, groups: Sequence[Parts], *, rounds: int = ROUNDS) -> Search:
+    """Every weight moved up and down, again and again, as long as that helps.
 
-
-def fit_binned(pool: Pool, question: Question) -> Mix:
-    """Weights of their own for people of each length of history, from those of all people."""
-    start, edges = fit_untied(pool, question), edges_of(pool)
-    parts, bins = [], np.searchsorted(edges, pool.length, side="right")
-    for number in range(len(edges) + 1):
-        there = pool.take(np.flatnonzero(bins == number))
-        best = question.worth(start, there)
-        parts.append(_refined(start, best, there, question, _untied_moves) if len(there) else start)
-    new, had, bonus = (np.concatenate([getattr(part, name) for part in parts]) for name in PARTS)
-    return Mix(new, had, bonus, edges)
-
-
-def weighted(new: Sequence[float]) -> Mix:
-    """A blend of one weight a member, for all people and items."""
-    row = np.asarray([new], np.float32)
-    return Mix(row, row.copy(), np.zeros(1, np.float32))
-
-
-def _best_alone(pool: Pool, question: Question) -> tuple[Mix, float]:
-    alone = [weighted(row.tolist()) for row in np.eye(pool.members)]
-    worth = [question.worth(mix, pool) for mix in alone]
-    best = int(np.argmax(worth))
-    return alone[best], worth[best]
-
-
-def _added(mix: Mix, member: int, weight: float, pool: Pool, question: Question) -> tuple[Mix, float]:
-    new = mix.new[0].copy()
-    new[member] = weight * new.max()
-    grown = weighted(new)
-    return grown, question.worth(grown, pool)
-
-
-def _refined_pair(mix: Mix, best: float, pool: Pool, question: Question) -> tuple[Mix, float]:
-    better = _refined(mix, best, pool, question, _tied_moves, rounds=1)
-    return better, question.worth(better, pool)
-
-
-def _refined(
-    mix: Mix, best: float, pool: Pool, question: Question, moves: Moves, *, rounds: int = ROUNDS
-) -> Mix:
-    """Make each move that helps, again and again until none does."""
+    Args:
+        search: Where to begin.
+        groups: Weights of a group move together; where old items have one of their own, they are lifted too.
+        rounds: At most.
+    """
     for _ in range(rounds):
-        before = best
-        for move in moves(mix):
-            tried = move(mix)
-            worth = question.worth(tried, pool)
-            if worth > best:
-                mix, best = tried, worth
-        if best <= before:
+        before = search.worth
+        for group in groups:
+            search = _climbed(search, group)
+        if ("had",) in groups:
+            unit = search.unit()
+            search = _best_of(search, [search.lifted(lift * unit) for lift in LIFTS])
+        if search.worth <= before:
             break
-    return mix
+    return search
 
 
-def _tied_moves(mix: Mix) -> list[Move]:
-    used = np.flatnonzero(mix.new[0])
-    return [partial(_scaled_both, member=int(member), step=step) for member in used for step in STEPS]
+def _climbed(search: Search, parts: Parts) -> Search:
+    for member in np.flatnonzero(getattr(search, parts[0])).tolist():
+        weight = float(getattr(search, parts[0])[member])
+        search = _best_of(search, [search.moved(parts, member, weight * step) for step in STEPS])
+    return search
 
 
-def _untied_moves(mix: Mix) -> list[Move]:
-    moves: list[Move] = [partial(_with_bonus, more=more) for more in BONUSES]
-    for name in ("had", "new"):
-        used = np.flatnonzero(getattr(mix, name)[0])
-        moves += [
-            partial(_scaled, name=name, member=int(member), step=step) for member in used for step in STEPS
-        ]
-    return moves
-
-
-def _scaled_both(mix: Mix, *, member: int, step: float) -> Mix:
-    return _scaled(_scaled(mix, name="new", member=member, step=step), name="had", member=member, step=step)
-
-
-def _scaled(mix: Mix, *, name: str, member: int, step: float) -> Mix:
-    moved = getattr(mix, name).copy()
-    moved[:, member] *= step
-    return replace(mix, **{name: moved})
-
-
-def _with_bonus(mix: Mix, *, more: float) -> Mix:
-    return replace(mix, bonus=mix.bonus + np.float32(more * np.abs(mix.had).max()))
+def _best_of(search: Search, tried: Sequence[Search]) -> Search:
+    best = max(tried, key=lambda found: found.worth)
+    return best if best.worth > search.worth else search

@@ -327,6 +327,7 @@ async def retraining(settings: Settings) -> AsyncIterator[tuple[Foundation, Retr
         weights=weights_of(settings),
         scratch=settings.scratch_dir,
         git_commit=git_commit(),
+        warm_start=settings.retrain_warm_start,
     )
     try:
         yield base, Retraining(outside)

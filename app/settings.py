@@ -79,6 +79,11 @@ class Settings(BaseSettings):
     retrain_model: str = Field(
         default="multvae", description="What a retraining fits where the call names nothing."
     )
+    retrain_warm_start: Literal["auto", "never"] = Field(
+        default="auto",
+        description="Whether a retraining starts from the live version's weights where it can; never: always "
+        "from nothing.",
+    )
     retrain_every_s: float | None = Field(
         default=None, gt=0, description="Retrain on this schedule, in seconds; unset: no schedule."
     )

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from app.training.progress import Progress as TrainProgress
 
 Promote = Literal["auto", "manual", "never"]
+WarmStart = Literal["auto", "never"]
 COLUMNS = (
     ("NDCG@10 new", "unseen", "ndcg@10"),
     ("NDCG@10 all", "all", "ndcg@10"),
@@ -71,6 +72,14 @@ def train(
     config: Annotated[
         Path | None, typer.Option(help="A TOML of hyper-parameters, such as those in configs/.")
     ] = None,
+    events: Annotated[
+        Path | None,
+        typer.Option(help="A Parquet file, or a folder of them, to learn from in place of the event log."),
+    ] = None,
+    warm_start: Annotated[
+        WarmStart | None,
+        typer.Option(help="auto: from the live version's weights; unset: RECSERVE_RETRAIN_WARM_START."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Answer in JSON.")] = False,
 ) -> None:
     """Fit a model on the events, judge it beside the baselines on a later slice, and let it serve if it won.
@@ -82,11 +91,13 @@ def train(
       recserve train
       recserve train --model gru4rec --promote manual
       recserve train --config configs/multvae.toml --json
+      recserve train --events exported.parquet --warm-start never
     """
     named, overrides = _read_config(config) if config is not None else (None, {})
     settings, name = _alone(load_settings()), model or named
     _check(name or settings.retrain_model, overrides)
-    version, job = run(_train(settings, model=name, promote=promote, overrides=overrides))
+    options = _options(events, warm_start)
+    version, job = run(_train(settings, model=name, promote=promote, overrides=overrides, options=options))
     if as_json:
         answer_json(shown(version) | {"job": _job_json(job)})
         return
@@ -238,15 +249,30 @@ def _check(model: str, overrides: JsonObject) -> None:
         raise InvalidInputError(f"This cannot be trained: {error}") from error
 
 
+def _options(events: Path | None, warm_start: WarmStart | None) -> JsonObject:
+    """What the job is told beside its model. Paths are whole: a child of another folder may read them."""
+    if events is not None and not events.exists():
+        raise InvalidInputError(f"There is no file {events}.")
+    given = {"events": None if events is None else str(events.resolve()), "warm_start": warm_start}
+    return {name: value for name, value in given.items() if value is not None}
+
+
 async def _train(
-    settings: Settings, *, model: str | None, promote: Promote, overrides: JsonObject
+    settings: Settings,
+    *,
+    model: str | None,
+    promote: Promote,
+    overrides: JsonObject,
+    options: JsonObject,
 ) -> tuple[ModelVersion, Job]:
     from app.bootstrap import make_models, make_running_jobs
     from app.cli.opened import opened
 
     async with opened(settings) as base:
         jobs = make_running_jobs(base)
-        job = await jobs.retrain(model=model, promote=promote, trigger="cli", by="cli", overrides=overrides)
+        job = await jobs.retrain(
+            model=model, promote=promote, trigger="cli", by="cli", overrides=overrides, options=options
+        )
         await jobs.start()
         try:
             with progress_bar() as bar:

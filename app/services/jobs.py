@@ -91,6 +91,7 @@ class Jobs:
         trigger: str = "api",
         by: str = "service",
         overrides: JsonObject | None = None,
+        options: JsonObject | None = None,
     ) -> Job:
         """Queue a retraining.
 
@@ -101,6 +102,8 @@ class Jobs:
             trigger: What asked.
             by: Who asked, for the audit log.
             overrides: Hyper-parameters that differ from the registry's.
+            options: ``events``, a Parquet file or folder to learn from in place of the log, and
+                ``warm_start``, ``auto`` or ``never`` in place of the setting.
 
         Raises:
             InvalidInputError: The model is unknown.
@@ -118,7 +121,7 @@ class Jobs:
                 model=name,
                 promote=promote,
                 trigger=trigger,
-                detail={EVENTS_SEQ: newest_seq, OVERRIDES: overrides or {}},
+                detail={EVENTS_SEQ: newest_seq, OVERRIDES: overrides or {}, **(options or {})},
                 created_at=self._clock.now(),
             )
         )

@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -71,6 +71,7 @@ class Outside:
         weights: Weight and half-life by event type.
         scratch: Folder for what is being made.
         git_commit: For the manifest.
+        warm_start: Whether fits start from the live version's weights, ``auto`` or ``never``.
     """
 
     event_log: EventLog
@@ -84,6 +85,7 @@ class Outside:
     weights: Mapping[str, EventWeight]
     scratch: Path
     git_commit: str | None = None
+    warm_start: str = "auto"
 
 
 class Retraining:
@@ -99,6 +101,8 @@ class Retraining:
         promote: str,
         report: Report,
         overrides: Overrides | None = None,
+        events: Path | None = None,
+        warm_start: str | None = None,
         by: str = ACTOR,
         job_id: str | None = None,
     ) -> ModelVersion:
@@ -109,6 +113,9 @@ class Retraining:
             promote: ``auto``, ``manual`` or ``never``.
             report: Told how far it is, in the training's thread.
             overrides: Hyper-parameters that differ from the registry's.
+            events: A Parquet file or folder to learn from in place of the event log.
+            warm_start: ``auto`` starts from the live version's weights where it can, ``never`` from nothing;
+                None as it is set.
             by: Who, for the audit log.
             job_id: The job that asked for it.
 
@@ -123,7 +130,9 @@ class Retraining:
         workdir = self._fresh_workdir(job_id)
         try:
             live = await self._outside.versions.live()
-            trained, verdict = await asyncio.to_thread(self._make, request, live, workdir, report)
+            if (warm_start or self._outside.warm_start) == "auto":
+                request = replace(request, warm_from=self._live_folder(live))
+            trained, verdict = await asyncio.to_thread(self._make, request, live, workdir, report, events)
         finally:
             shutil.rmtree(workdir, ignore_errors=True)
         row = await self._register(trained, verdict, job_id)
@@ -146,13 +155,18 @@ class Retraining:
         return workdir
 
     def _make(
-        self, request: TrainRequest, live: ModelVersion | None, workdir: Path, report: Report
+        self,
+        request: TrainRequest,
+        live: ModelVersion | None,
+        workdir: Path,
+        report: Report,
+        events: Path | None,
     ) -> tuple[TrainedVersion, Verdict]:
         outside = self._outside
         rival = self._rival(live)
         trained = train(
             request,
-            outside.event_log.scan(),
+            outside.event_log.scan() if events is None else events,
             workdir=workdir,
             progress=report,
             clock=outside.clock,
@@ -179,11 +193,18 @@ class Retraining:
         return publish.compare(self._outside.loader.load(trained.folder), reference)
 
     def _rival(self, live: ModelVersion | None) -> Scorer | None:
+        folder = self._live_folder(live)
+        try:
+            return None if folder is None else self._outside.loader.load(folder)
+        except ArtifactRefusedError as refusal:
+            _log.warning("training.live_version.refused", version=folder and folder.name, reason=str(refusal))
+            return None
+
+    def _live_folder(self, live: ModelVersion | None) -> Path | None:
         if live is None:
             return None
         try:
-            folder = self._outside.artifacts.fetch(model=live.model, version=live.version)
-            return self._outside.loader.load(folder)
+            return self._outside.artifacts.fetch(model=live.model, version=live.version)
         except ArtifactRefusedError as refusal:
             _log.warning("training.live_version.refused", version=live.version, reason=str(refusal))
             return None
@@ -243,6 +264,8 @@ class JobRun:
                 promote=job.promote,
                 report=told.add,
                 overrides=job.detail.get("overrides"),
+                events=Path(job.detail["events"]) if "events" in job.detail else None,
+                warm_start=job.detail.get("warm_start"),
                 by=f"{ACTOR} ({job.trigger})",
                 job_id=job_id,
             )

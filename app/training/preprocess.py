@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from app.domain.ports import EventColumns
 from app.domain.weights import DEFAULT_WEIGHTS, UNKNOWN_WEIGHT, EventWeight, strength
 from app.training.attributes import Described
+from app.training.parquet import read_events
 from models.base import Interactions
 
 MICROSECONDS_PER_DAY = 86_400e6
@@ -96,13 +98,19 @@ class Numbered:
     opposed: int
 
 
-def frame_of(batches: Iterable[EventColumns] | pl.DataFrame) -> pl.DataFrame:
+def frame_of(batches: Iterable[EventColumns] | pl.DataFrame | Path) -> pl.DataFrame:
     """The log as one frame with the columns of `SCHEMA`.
 
     Args:
-        batches: As the event log's port gives them, or a frame that has the columns already; its names may be
-            numbers for their texts (`pl.Enum`, in the texts' order), which take a fraction of the memory.
+        batches: A Parquet file or a folder of them; or as the event log's port gives them; or a frame that
+            has the columns already. Its names may be numbers for their texts (`pl.Enum`, in the texts'
+            order), which take a fraction of the memory.
+
+    Raises:
+        EventsFileError: The file cannot be read.
     """
+    if isinstance(batches, Path):
+        batches = read_events(batches)
     if isinstance(batches, pl.DataFrame):
         given = batches.schema
         return batches.select(

@@ -12,7 +12,7 @@ import pytest
 from app.adapters.scorers.loader import FolderLoader
 from app.domain.probes import probe_queries
 from app.domain.weights import EventWeight
-from app.training.run import Progress, TrainingError, TrainRequest, train
+from app.training.run import Progress, TrainedVersion, TrainingError, TrainRequest, train
 from tests.clocks import FixedClock
 from tests.unit.training.build import START
 from tests.unit.training.test_run import shop
@@ -46,6 +46,7 @@ def test_a_network_is_fitted_judged_and_served(tmp_path: Path, model: str) -> No
         "history.json",
         "curves.png",
         "manifest.json",
+        *(f"{stage}.{name}" for stage in ("fit", "refit") for name in ("weights.weights.h5", "items.json")),
     }
     history = json.loads((made.folder / "history.json").read_text())
     assert len(history["loss"]) == len(history["val_loss"]) == len(history["ndcg@10"]) <= 3
@@ -73,3 +74,26 @@ def test_a_run_that_diverges_says_so_and_leaves_nothing(tmp_path: Path) -> None:
             clock=FixedClock(START + timedelta(days=60)),
         )
     assert not list(tmp_path.iterdir())
+
+
+def test_a_retraining_starts_from_the_live_version_s_weights(tmp_path: Path) -> None:
+    overrides = {**SMALL["gru4rec"], "epochs": 10, "batch_size": 16, "learning_rate": 0.02, "patience": 10}
+    clock = FixedClock(START + timedelta(days=60))
+
+    def made(days: int, **options: object) -> TrainedVersion:
+        return train(
+            TrainRequest("gru4rec", overrides=overrides, **options),
+            shop(days=days),
+            workdir=tmp_path,
+            progress=lambda _: None,
+            clock=clock,
+        )
+
+    live = made(30, version="first")
+    grown = made(33, version="second", warm_from=live.folder)
+    assert "warm_start" not in live.metrics
+    assert grown.metrics["warm_start"] == {"from": "first", "epochs": live.metrics["epochs"], "in_a_row": 1}
+    assert len(grown.metrics["losses"]) == max(1, round(0.2 * live.metrics["epochs"]))
+    assert grown.metrics["losses"][0] < live.metrics["losses"][0]
+    # Its slices end later than those of the shorter log: it saw what would be asked.
+    assert "warm_start" not in made(28, version="third", warm_from=grown.folder).metrics

@@ -248,7 +248,7 @@ def _grown(search: Search, parts: Parts) -> Search:
         absent = np.flatnonzero(weights == 0.0).tolist()
         tried = (search.moved(parts, member, share * size) for member in absent for share in FIRST_WEIGHTS)
         found = max(tried, key=lambda grown: grown.worth, default=None)
-        if found is None or found.worth < search.worth * (1.0 + GAIN):
+        if found is None or found.worth <= search.worth * (1.0 + GAIN):
             return _refined(search, [parts])
         search = _refined(found, [parts], rounds=1)
 

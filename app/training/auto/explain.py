@@ -18,7 +18,8 @@ SIGNALS: Mapping[str, str] = MappingProxyType(
         "transitions": "what people bought next",
         "itemknn": "what the same people bought",
         "ease": "what goes together in people's histories",
-        "elsa": "what goes together in people's histories",
+        "ease_trend": "what goes together in people's histories, and sells better than it used to",
+        "sessions": "what came next in the histories most like this one",
         "gfcf": "what people with similar histories bought",
         "repeats": "what this person buys again",
         "content": "items with the same attributes",
@@ -35,7 +36,7 @@ def in_words(made: Auto) -> str:
     """The choice: what counts how much, how good it is, and what was left out and why."""
     alone = max(made.fitted, key=lambda member: member.metric)
     said = [
-        f"Blend of {len(made.members)}. For items new to a person: {_shares(made, made.mix.new)}.",
+        f"Blend of {len(made.members)}. For items new to a person: {_shares(made, shares_new(made))}.",
         *_for_items_they_had(made),
         (
             f"On sales it had not seen ({made.people:,} people) its lists reach NDCG@{made.k} "
@@ -67,13 +68,19 @@ def figures(made: Auto) -> dict[str, Any]:
                 "epochs": member.history.best_epoch,
             }
             for member, share_new, share_had in zip(
-                made.members, shares(made.mix.new), shares(made.mix.had), strict=True
+                made.members, shares_new(made), shares(made.mix.had), strict=True
             )
         ],
         "left_out": [{"model": left.name, "reason": left.reason} for left in made.left_out],
         "fitted": {member.name: member.metric for member in made.fitted},
         "edges": list(made.mix.edges),
     }
+
+
+def shares_new(made: Auto) -> list[float]:
+    """Of each member for items that are new to a person; what a person buys again says nothing of those."""
+    speaks = np.array([member.name != "repeats" for member in made.members], np.float32)
+    return shares(made.mix.new * speaks)
 
 
 def shares(weights: NDArray[np.float32]) -> list[float]:
@@ -92,8 +99,8 @@ def signal_of(name: str) -> str:
     return SIGNALS.get(name, name)
 
 
-def _shares(made: Auto, weights: NDArray[np.float32]) -> str:
-    parts = sorted(zip(shares(weights), made.members, strict=True), key=lambda pair: -pair[0])
+def _shares(made: Auto, of_each: Sequence[float]) -> str:
+    parts = sorted(zip(of_each, made.members, strict=True), key=lambda pair: -pair[0])
     return ", ".join(
         f"{share:.0%} {signal_of(member.name)} ({member.name})" for share, member in parts if share >= 0.005
     )
@@ -102,7 +109,7 @@ def _shares(made: Auto, weights: NDArray[np.float32]) -> str:
 def _for_items_they_had(made: Auto) -> Sequence[str]:
     if np.allclose(made.mix.new, made.mix.had) and not made.mix.bonus.any():
         return ()
-    return (f"For items the person had before: {_shares(made, made.mix.had)}.",)
+    return (f"For items the person had before: {_shares(made, shares(made.mix.had))}.",)
 
 
 def _beside_bestsellers(made: Auto) -> str:

@@ -16,7 +16,7 @@ def swept(member: Member, task: Task) -> Member:
 
     A table that knows no item beside another (popularity) has nothing to choose.
     """
-    if member.table is None or not _reads_history(member.table):
+    if member.table is None or not member.table.reads_history:
         return member
     best, metric = member.table, task.measure(member.table.score)[1]
     for recency in RECENCIES:
@@ -29,10 +29,6 @@ def swept(member: Member, task: Task) -> Member:
 def settled_as(table: ItemItem, like: ItemItem) -> ItemItem:
     """A table fitted anew with the query-time choices of an earlier one."""
     return replace(table, recency=like.recency, prior=like.prior)
-
-
-def _reads_history(table: ItemItem) -> bool:
-    return table.reads_history
 
 
 def _better(tried: ItemItem, best: ItemItem, metric: float, task: Task) -> tuple[ItemItem, float]:

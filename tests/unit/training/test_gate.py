@@ -72,6 +72,12 @@ def test_judge_holds_popularity_itself_against_the_live_version() -> None:
     assert failed(Evidence(same, same, live_recorded=0.10, is_popularity=True)) == ["live"]
 
 
+def test_popularity_itself_need_not_cover_more_than_popularity() -> None:
+    narrow, wide = Measured(0.05, 100, coverage=0.1), Measured(0.05, 100, coverage=0.3)
+    assert "coverage" not in failed(Evidence(narrow, wide, is_popularity=True))
+    assert "coverage" in failed(Evidence(narrow, wide))
+
+
 @pytest.mark.parametrize(("live", "names"), [(0.102, []), (0.1021, ["live"])])
 def test_judge_holds_a_model_against_the_live_one_on_the_same_users(live: float, names: list[str]) -> None:
     duel = Duel(candidate=Measured(0.10, users=50), live=Measured(live, users=50))

@@ -80,8 +80,8 @@ class Settings(BaseSettings):
         default="multvae", description="What a retraining fits where the call names nothing."
     )
     retrain_warm_start: Literal["auto", "never"] = Field(
-        default="auto",
-        description="Whether a retraining starts from the live version's weights where it can; never: always "
+        default="never",
+        description="auto: a retraining starts from the live version's weights where it can; never: always "
         "from nothing.",
     )
     retrain_every_s: float | None = Field(

@@ -29,10 +29,12 @@ TITLES = {
     "itemknn": "item-kNN",
     "transitions": "transitions (`transitions`)",
     "ease": "EASE (`ease`)",
+    "repeats": "repeats (`repeats`)",
     "ease_trend": "EASE with trend (`ease_trend`)",
     "gru4rec": "GRU4Rec, recurrent (`gru4rec`)",
     "nextitnet": "NextItNet, convolutional (`nextitnet`)",
     "multvae": "Mult-VAE, autoencoder (`multvae`)",
+    "auto": "the recipe (`auto`)",
 }
 COLUMNS = (
     "model",

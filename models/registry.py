@@ -29,6 +29,8 @@ _SEQUENCE_FIT: dict[str, Value] = {
     "loss": "softmax",
     "calibration": 0.75,
     "id_dropout": 0.0,
+    "augment": "none",
+    "augment_share": 0.5,
 }
 
 _SPECS = (

@@ -36,7 +36,17 @@ CUT = datetime(2011, 11, 10, tzinfo=UTC)
 VALIDATION_DAYS = 28
 LAST_LINES = 10
 Slice = Literal["test", "validation"]
-MODELS = ("itemknn", "transitions", "ease", "gru4rec", "nextitnet", "multvae")
+MODELS = (
+    "itemknn",
+    "transitions",
+    "repeats",
+    "ease",
+    "ease_trend",
+    "gru4rec",
+    "nextitnet",
+    "multvae",
+    "auto",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,7 @@ RANGES: Mapping[str, Range] = MappingProxyType(
         "correction": _SHARE,
         "calibration": _SHARE,
         "id_dropout": _DROPOUT,
+        "augment_share": _SHARE,
         "warm_up": _DROPOUT,
         "weight_decay": Range(0, 1000),
         "validate_every": Range(1, 1000),
@@ -106,6 +107,15 @@ RANGES: Mapping[str, Range] = MappingProxyType(
         "max_items": _COUNT,
     }
 )
+CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "loss": ("softmax", "gbce"),
+        "decay": ("none", "linear", "cosine"),
+        "block": ("plain", "gated"),
+        "positions": ("none", "alibi", "learned", "both"),
+        "augment": ("none", "crop", "mask", "reorder", "all"),
+    }
+)
 OF_MODEL: Mapping[tuple[str, str], Range] = MappingProxyType(
     # Popularity with a half-life of 0 counts people and forgets nothing.
     {("popularity", "half_life_days"): Range(0, 1e9)}
@@ -118,9 +128,12 @@ def refusal(model: str, name: str, value: Value) -> str | None:
     Args:
         model: A name of the registry.
         name: Of the hyper-parameter.
-        value: Of the right kind already; only numbers have a range.
+        value: Of the right kind already.
     """
+    if isinstance(value, str):
+        known = CHOICES.get(name, (value,))
+        return None if value in known else f"{name} must be one of {', '.join(known)}, not {value!r}"
     allowed = OF_MODEL.get((model, name)) or RANGES.get(name)
-    if allowed is None or isinstance(value, bool | str) or allowed.holds(value):
+    if allowed is None or isinstance(value, bool) or allowed.holds(value):
         return None
     return f"{name} must be {allowed}, not {value:g}"

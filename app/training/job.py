@@ -85,7 +85,7 @@ class Outside:
     weights: Mapping[str, EventWeight]
     scratch: Path
     git_commit: str | None = None
-    warm_start: str = "auto"
+    warm_start: str = "never"
 
 
 class Retraining:

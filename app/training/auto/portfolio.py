@@ -16,11 +16,14 @@ BASKETS = 2.0
 """Lines a moment from which on people fill baskets: their lines stand in no order that means much."""
 LONG_DAYS = 60.0
 """From so many days on demand moves, and the trend of an item says something."""
+SKIPS: Overrides = {"window": 10, "gap_power": 0.5, "row_power": 0.5, "backwards": 0.2}
+"""Two-way skips of a wide window: the best on Beauty's validation items."""
 TRANSITIONS: tuple[Overrides, ...] = (
     {"window": 1},
     {"window": 3},
     {"window": 3, "backwards": 0.5},
     {"window": 10, "backwards": 1.0, "gap_power": 0.5},
+    SKIPS,
 )
 SESSIONS: tuple[Overrides, ...] = ({"backwards": 1.0}, {"backwards": 0.5})
 DENSE_ITEMS = 3000
@@ -28,10 +31,6 @@ DENSE_ITEMS = 3000
 PILOT_S = 1.2
 MOST_DENSE_SHARE = 0.2
 LEAST_DENSE = 1000
-
-
-SKIPS: Overrides = {"window": 10, "gap_power": 0.5, "row_power": 0.5, "backwards": 0.2}
-"""Two-way skips of a wide window, as they did best on the validation items of single-item histories."""
 
 
 @dataclass(frozen=True, slots=True)

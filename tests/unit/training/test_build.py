@@ -4,9 +4,11 @@ import math
 
 import pytest
 
-from app.training.bounds import OF_MODEL, RANGES
+from app.training.augment import WAYS
+from app.training.bounds import CHOICES, OF_MODEL, RANGES
 from app.training.build import plan
 from app.training.errors import PlanError
+from app.training.pace import DECAYS
 from models.registry import SPECS
 
 NUMBERS = [
@@ -50,3 +52,20 @@ def test_each_number_has_a_range_that_holds_its_default_and_no_nonsense(model: s
 
 def test_popularity_that_forgets_nothing_is_allowed() -> None:
     assert plan("popularity", {"half_life_days": 0}).parameters["half_life_days"] == 0.0
+
+
+def test_plan_names_the_choices_of_a_word_that_is_none_of_them() -> None:
+    with pytest.raises(PlanError, match="decay must be one of none, linear, cosine, not 'slow'"):
+        plan("gru4rec", {"decay": "slow"})
+
+
+def test_each_word_has_choices_that_hold_its_default() -> None:
+    for spec in SPECS.values():
+        for name, default in {**spec.parameters, **spec.training}.items():
+            if isinstance(default, str):
+                assert default in CHOICES[name], (spec.name, name)
+
+
+def test_the_choices_are_those_that_the_fit_knows() -> None:
+    assert CHOICES["augment"] == WAYS
+    assert CHOICES["decay"] == tuple(DECAYS)

@@ -31,6 +31,7 @@ USER 0:0
 COPY requirements/train.txt requirements/train.txt
 RUN .venv/bin/pip install --quiet --no-cache-dir --disable-pip-version-check \
     --require-hashes -r requirements/train.txt
+COPY configs/quality configs/quality
 USER 65532:65532
 HEALTHCHECK NONE
 CMD ["python", "-m", "app.cli", "worker"]

@@ -38,7 +38,9 @@ class Pace:
     ) -> None:
         self._rate, self._warm_up = float(training["learning_rate"]), float(training.get("warm_up", 0.0))
         self._falls = DECAYS[str(training.get("decay", "none"))]
-        self.epochs, self._horizon = epochs, horizon
+        self.epochs = self._most = epochs
+        self._horizon = self._whole = horizon
+        self._first_s = 0.0
         self._deadline_s, self._clock, self._started = deadline_s, clock, clock()
 
     def rate(self, number: int, share: float) -> float:
@@ -55,12 +57,15 @@ class Pace:
     def look(self, done: int) -> None:
         """Plan fewer epochs where the pace so far says that not all fit into the time.
 
-        The rate then decays over those. While all fit, the clock changes nothing, so a fit can be repeated.
+        The rate then decays over those. The first epoch traces the step too: it alone may plan too few, and
+        the later ones may take that back. While all fit, the clock changes nothing, so a fit can be repeated.
         """
         if self._deadline_s is None:
             return
         took = self._clock() - self._started
-        fitting = done + int(max(self._deadline_s - took, 0.0) / (took / done))
-        if fitting < self.epochs:
-            self.epochs = max(fitting, done)
-            self._horizon = min(self._horizon, self.epochs)
+        if done == 1:
+            self._first_s = took
+        each = took if done == 1 else (took - self._first_s) / (done - 1)
+        fitting = done + int(max(self._deadline_s - took, 0.0) / max(each, 1e-9))
+        self.epochs = max(min(fitting, self._most), done)
+        self._horizon = self._whole if self.epochs == self._most else min(self._whole, self.epochs)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 import time
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,14 +15,13 @@ from numpy.typing import NDArray
 from app.evaluation.protocol import Cases, Score
 from app.training.build import Plan, plan, table
 from app.training.errors import ExportError
+from app.training.presets import Form, presets
 from app.training.task import Member, Task, fit_member, refit_member
 from benchmarks.quality.errors import RefusedError
 from benchmarks.quality.learning import Learning
 from models.base import Value
 from models.registry import names as registry_names
 
-CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "quality"
-"""Hyper-parameters per protocol, chosen on validation of the published sets."""
 Tell = Callable[[dict[str, Any]], None]
 BASELINES: Mapping[str, tuple[str, Mapping[str, Value]]] = {
     "popularity": ("popularity", {"half_life_days": 0.0}),
@@ -70,7 +68,7 @@ def baseline_names(learning: Learning) -> tuple[str, ...]:
     return tuple(name for name in BASELINES if not (large and name == "ease"))
 
 
-def plan_of(name: str, protocol: str) -> Plan:
+def plan_of(name: str, protocol: Form) -> Plan:
     """The model with the hyper-parameters of the protocol.
 
     Raises:
@@ -81,14 +79,8 @@ def plan_of(name: str, protocol: str) -> Plan:
     model, overrides = BASELINES.get(name, (name, {}))
     known = plan(model, {})
     there = {**known.parameters, **known.training}
-    asked = {**configured(protocol).get(name, {}), **overrides}
+    asked = {**presets(protocol).get(name, {}), **overrides}
     return plan(model, {key: value for key, value in asked.items() if key in there})
-
-
-def configured(protocol: str) -> dict[str, dict[str, Value]]:
-    """What `configs/quality` says for a protocol, by model."""
-    path = CONFIGS / f"{protocol}.toml"
-    return tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def fit_one(name: str, learning: Learning, *, seed: int, budget_s: float, tell: Tell) -> Outcome:

@@ -13,11 +13,12 @@ import pytest
 from ir_measures import RR, R, Success, nDCG
 
 from app.training.build import plan
+from app.training.presets import presets
 from benchmarks.quality import __main__ as command
 from benchmarks.quality import worker
 from benchmarks.quality.asking import ask
 from benchmarks.quality.errors import RefusedError
-from benchmarks.quality.fitting import configured, fit_one, newest, plan_of
+from benchmarks.quality.fitting import fit_one, newest, plan_of
 from benchmarks.quality.learning import Files, Learning, learn
 from benchmarks.quality.measuring import figures, rank
 from benchmarks.quality.worker import Job
@@ -281,7 +282,7 @@ def test_a_model_that_fails_is_recorded_and_the_others_are_measured(
 
 @pytest.mark.parametrize("protocol", ["leave-one-out", "sessions", "split"])
 def test_a_protocols_configuration_names_models_and_hyper_parameters_that_exist(protocol: str) -> None:
-    given = configured(protocol)
+    given = presets(protocol)
     assert given
     for name, values in given.items():
         assert plan_of(name, protocol) == plan(name, values)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.evaluation.protocol import BATCH, Cases, Reading, Score, pad_left
+from app.evaluation.protocol import BATCH, CELLS, Cases, Reading, Score, pad_left
 from models.blend import standard
 
 SHOWN = 30
@@ -68,7 +68,10 @@ def pool_of(scores: Sequence[Score], people: Cases) -> Pool:
         scores: The members.
         people: Those to fit the blend on.
     """
-    rows = [row for start in range(0, len(people), BATCH) for row in _batch(scores, people, start)]
+    held = CELLS // (max(len(scores), 1) * (people.n_items + 1))
+    step = max(1, min(BATCH, held))
+    parts = (range(start, min(start + step, len(people))) for start in range(0, len(people), step))
+    rows = [row for part in parts for row in _batch(scores, people, part)]
     width = max((len(row[0]) for row in rows), default=1)
     item = np.zeros((len(rows), width), np.int32)
     levels = np.zeros((len(scores), len(rows), width), np.float32)
@@ -90,10 +93,9 @@ def pool_of(scores: Sequence[Score], people: Cases) -> Pool:
 
 
 def _batch(
-    scores: Sequence[Score], people: Cases, start: int
+    scores: Sequence[Score], people: Cases, rows: range
 ) -> Iterator[tuple[NDArray[np.int32], NDArray[np.float32]]]:
     """Candidates and levels, (members, candidates), of each person of a batch."""
-    rows = range(start, min(start + BATCH, len(people)))
     asked = pad_left(people.item_idx, people.weight, rows)
     levels = [standard(np.asarray(score(*asked))) for score in scores]
     had = np.zeros((len(rows), people.n_items + 1), bool)

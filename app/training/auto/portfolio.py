@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from app.training.auto.facts import Facts
+from app.training.presets import Form, presets
 from models.base import Value
 from models.registry import SPECS
 
@@ -16,16 +17,21 @@ BASKETS = 2.0
 """Lines a moment from which on people fill baskets: their lines stand in no order that means much."""
 LONG_DAYS = 60.0
 """From so many days on demand moves, and the trend of an item says something."""
-SKIPS: Overrides = {"window": 10, "gap_power": 0.5, "row_power": 0.5, "backwards": 0.2}
-"""Two-way skips of a wide window: the best on Beauty's validation items."""
 TRANSITIONS: tuple[Overrides, ...] = (
     {"window": 1},
     {"window": 3},
     {"window": 3, "backwards": 0.5},
     {"window": 10, "backwards": 1.0, "gap_power": 0.5},
-    SKIPS,
 )
 SESSIONS: tuple[Overrides, ...] = ({"backwards": 1.0}, {"backwards": 0.5})
+NETWORKS: Mapping[Form, Sequence[str]] = {
+    "leave-one-out": ("sasrec", "gru4rec", "multvae", "nextitnet", "caser"),
+    "sessions": ("gru4rec", "sasrec", "nextitnet", "caser"),
+    "split": ("multvae", "sasrec", "gru4rec"),
+}
+"""The one that is worth most a second first. A shop's order depends on what its tables say of order."""
+MOST_ENTRIES = 20_000_000
+"""Of a table: fewer are kept for each item where there are many items."""
 DENSE_ITEMS = 3000
 """Items of a dense linear model that take about a second on one core; its time grows with their cube."""
 PILOT_S = 1.2
@@ -51,7 +57,7 @@ def counted(facts: Facts, *, budget_s: float) -> list[Candidate]:
     dense: Overrides = {"max_items": _dense_items(budget_s)}
     wanted = [
         Candidate("popularity", tuple({"half_life_days": days} for days in (7.0, 14.0, 45.0, 0.0))),
-        Candidate("transitions", TRANSITIONS),
+        Candidate("transitions", (*TRANSITIONS, presets("leave-one-out")["transitions"])),
         *([Candidate("repeats")] if facts.wants_repeats and facts.repeats > MIN_REPEATS else []),
         *([Candidate("sessions", SESSIONS)] if facts.per_moment < BASKETS else []),
         *([Candidate("content")] if facts.has_attributes else []),
@@ -60,19 +66,31 @@ def counted(facts: Facts, *, budget_s: float) -> list[Candidate]:
         Candidate("gfcf"),
         Candidate("itemknn"),
     ]
-    return [candidate for candidate in wanted if candidate.name in SPECS]
+    return [_narrowed(candidate, facts) for candidate in wanted if candidate.name in SPECS]
 
 
-def networks(*, fading: float) -> list[Candidate]:
+def networks(facts: Facts, *, fading: float) -> list[Candidate]:
     """Networks, the one that is worth most a second first.
 
     Args:
+        facts: Of the data; their form says which presets.
         fading: What a basket counts beside the one after it, where tables do best: low where order matters.
     """
-    readers = ["sasrec", "gru4rec", "nextitnet", "caser"]
-    in_order = [*readers[:1], "multvae", *readers[1:]]
-    names = in_order if fading < ORDER_MATTERS else ["multvae", *readers]
-    return [Candidate(name) for name in names if name in SPECS]
+    in_order = fading < ORDER_MATTERS
+    readers = ("sasrec", "multvae", "gru4rec", "nextitnet", "caser")
+    shops = readers if in_order else ("multvae", *(name for name in readers if name != "multvae"))
+    known = presets(facts.form)
+    names = NETWORKS.get(facts.form, shops)
+    return [Candidate(name, (known.get(name, {}),)) for name in names if name in SPECS]
+
+
+def _narrowed(candidate: Candidate, facts: Facts) -> Candidate:
+    """With fewer entries for each item where a catalogue is so large that the table would be."""
+    usual = SPECS[candidate.name].parameters.get("keep")
+    most = MOST_ENTRIES // max(facts.items, 1)
+    if usual is None or most >= int(usual):
+        return candidate
+    return Candidate(candidate.name, tuple({**each, "keep": max(most, 1)} for each in candidate.variants))
 
 
 def _sizes(facts: Facts, budget_s: float) -> tuple[float, ...]:

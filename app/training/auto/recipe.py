@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from app.evaluation.protocol import Cases
 from app.training.auto import explain, portfolio, sweep, weigh
+from app.training.auto.budget import BLEND_SHARE, LEAST_FIT_S, Budget
 from app.training.auto.facts import Facts, facts_of
 from app.training.auto.pool import pool_of
 from app.training.auto.portfolio import Candidate
@@ -24,14 +25,13 @@ from models.blend import Mix
 
 CHOSEN_ON = 1500
 """People that variants, query-time choices and epochs are measured on at most."""
+CHOSEN_CELLS = 10**8
+"""Those people times the items, at most, ..."""
+LEAST_CHOSEN_ON = 500
+"""... but so many people in any case."""
 BLENDED_ON = 4000
 """People that the weights are fitted on at most."""
 POPULARITY = "popularity"
-LEAST_FIT_S = 10.0
-SHARE_OF_LEFT = 0.55
-REFIT_SHARE = 0.8
-"""What a network's refit takes beside the fit with validation."""
-BLEND_SHARE = 0.1
 
 Report = Callable[[float, str], None]
 """Told the share of the budget that is used, and what is done now."""
@@ -107,31 +107,6 @@ class Auto:
         return replace(self, members=tuple(members), seconds=self.seconds + time.monotonic() - started)
 
 
-@dataclass(slots=True)
-class Budget:
-    """The seconds that there are, and what of them is promised.
-
-    Attributes:
-        total_s: All fitting and choosing.
-        refits: How often the chosen members are fitted again within it.
-    """
-
-    total_s: float
-    refits: int
-    started: float = field(default_factory=time.monotonic)
-
-    @property
-    def used_s(self) -> float:
-        """Seconds since the start."""
-        return time.monotonic() - self.started
-
-    def for_network(self, fitted: Sequence[Member]) -> float:
-        """Seconds that the next network's fit may take."""
-        refits = self.refits * sum(member.seconds * _refit_share(member) for member in fitted)
-        left = self.total_s * (1.0 - BLEND_SHARE) - self.used_s - refits
-        return SHARE_OF_LEFT * left / (1.0 + self.refits * REFIT_SHARE)
-
-
 def fit_auto(
     task: Task,
     *,
@@ -151,14 +126,17 @@ def fit_auto(
         fitted: Members that were fitted on this very task already; their seconds count.
         refits: How often `Auto.refit` will be called afterwards.
     """
+    facts = facts_of(task)
+    most = max(LEAST_CHOSEN_ON, min(CHOSEN_ON, CHOSEN_CELLS // max(facts.items, 1)))
     budget = Budget(budget_s - sum(member.seconds for member in fitted), refits)
-    chooser = replace(task, validation=sample(task.validation, most=CHOSEN_ON, seed=seed))
-    run = _Run(chooser, facts_of(task), budget, seed=seed, report=report, fitted=list(fitted))
+    chooser = replace(task, validation=sample(task.validation, most=most, seed=seed))
+    run = _Run(chooser, facts, budget, seed=seed, report=report, fitted=fitted)
     run.fit_tables()
     run.fit_networks()
     report(1.0 - BLEND_SHARE, "blend")
-    people = sample(task.validation, most=BLENDED_ON, seed=seed)
-    made = _blended(run.members, people, Question(task.readings, task.k), seed=seed)
+    people = sample(task.validation, most=BLENDED_ON * most // CHOSEN_ON, seed=seed)
+    question = Question(task.readings, task.k, budget.is_over)
+    made = _blended(run.members, people, question, seed=seed)
     left_out = (*run.left_out, *made.left_out)
     return replace(made, left_out=left_out, seconds=budget.used_s + budget_s - budget.total_s)
 
@@ -174,38 +152,53 @@ class _Run:
         *,
         seed: int,
         report: Report,
-        fitted: list[Member],
+        fitted: Sequence[Member],
     ) -> None:
         self._task, self._facts, self._budget, self._seed = task, facts, budget, seed
         self._report = report
-        self.members = fitted
+        self.members = list(fitted)
+        for member in fitted:
+            budget.promise(member)
         self.left_out: list[LeftOut] = []
 
     def fit_tables(self) -> None:
-        """Counted models: each variant, the best kept, then its query-time choices."""
+        """Counted models: of each the best variant and query-time choices, as long as there is time."""
         for candidate in portfolio.counted(self._facts, budget_s=self._budget.total_s):
             if self._has(candidate):
                 continue
+            if self.members and not self._budget.has_time_for_table():
+                self.left_out.append(LeftOut(candidate.name, "no time was left for it"))
+                continue
             self._tell(candidate.name)
-            tried = [self._fit(candidate, overrides) for overrides in candidate.variants]
-            best = max(tried, key=lambda member: member.metric)
-            seconds = sum(member.seconds for member in tried)
-            started = time.monotonic()
-            chosen = sweep.swept(best, self._task)
-            self.members.append(replace(chosen, seconds=seconds + time.monotonic() - started))
+            self.members.append(self._best_table(candidate))
+
+    def _best_table(self, candidate: Candidate) -> Member:
+        """The best variant, the first in any case; of the others only the best so far is held."""
+        started, best = time.monotonic(), self._fit(candidate, candidate.variants[0])
+        self._budget.longest_s = max(self._budget.longest_s, best.seconds)
+        for overrides in candidate.variants[1:]:
+            if not self._budget.has_time_for_table():
+                break
+            tried = self._fit(candidate, overrides)
+            best = tried if tried.metric > best.metric else best
+        self._budget.promise(best)
+        chosen = sweep.swept(best, self._task, has_time=self._budget.has_time_for_table)
+        return replace(chosen, seconds=time.monotonic() - started)
 
     def fit_networks(self) -> None:
         """Networks, as long as there is time for one."""
-        for candidate in portfolio.networks(fading=self._fading()):
+        for candidate in portfolio.networks(self._facts, fading=self._fading()):
             if self._has(candidate):
                 continue
-            allowed = self._budget.for_network(self.members)
+            allowed = self._budget.for_network()
             if allowed < LEAST_FIT_S:
                 reason = f"no time was left: {max(allowed, 0.0):.0f} s of at least {LEAST_FIT_S:.0f} s"
                 self.left_out.append(LeftOut(candidate.name, reason))
                 continue
             self._tell(candidate.name)
-            self.members.append(self._fit(candidate, candidate.variants[0], deadline_s=allowed))
+            member = self._fit(candidate, candidate.variants[0], deadline_s=allowed)
+            self._budget.promise(member)
+            self.members.append(member)
 
     def _fit(
         self, candidate: Candidate, overrides: portfolio.Overrides, deadline_s: float | None = None
@@ -240,14 +233,13 @@ def refitted(member: Member, interactions: Interactions, *, seed: int) -> Member
     return replace(again, table=table, score=table.score)
 
 
-def _refit_share(member: Member) -> float:
-    return REFIT_SHARE if member.network is not None else 1.0
-
-
 def _blended(members: Sequence[Member], people: Cases, question: Question, *, seed: int) -> Auto:
     """Fit the weights, and keep the members that have one."""
     pool = pool_of([member.asked for member in members], people)
     mix, metric = weigh.chosen(pool, question, seed=seed)
+    if not mix.new.any() and not mix.had.any():
+        best = max(range(len(members)), key=lambda number: members[number].metric)
+        mix = weigh.only(best, of=len(members))
     used = np.flatnonzero(np.abs(mix.new).max(axis=0) + np.abs(mix.had).max(axis=0)).tolist()
     names = [member.name for member in members]
     return Auto(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from itertools import takewhile
 
 from app.training.task import Member, Task
 from models.item_item import ItemItem
@@ -11,17 +13,17 @@ RECENCIES = (1.0, 0.95, 0.85, 0.7, 0.5, 0.3)
 PRIORS = (0.1, 10.0)
 
 
-def swept(member: Member, task: Task) -> Member:
-    """The member with the fading and the prior that do best on the task's people.
+def swept(member: Member, task: Task, *, has_time: Callable[[], bool] = lambda: True) -> Member:
+    """The member with the fading and the prior that do best on the task's people, while there is time.
 
     A table that knows no item beside another (popularity) has nothing to choose.
     """
     if member.table is None or not member.table.reads_history:
         return member
     best, metric = member.table, task.measure(member.table.score)[1]
-    for recency in RECENCIES:
+    for recency in takewhile(lambda _: has_time(), RECENCIES):
         best, metric = _better(replace(best, recency=recency), best, metric, task)
-    for share in PRIORS:
+    for share in takewhile(lambda _: has_time(), PRIORS):
         best, metric = _better(replace(best, prior=best.prior * share), best, metric, task)
     return replace(member, table=best, score=best.score, metric=metric)
 

@@ -37,10 +37,12 @@ class Question:
     Attributes:
         readings: The metric is their mean.
         k: Places, NDCG@k.
+        is_late: Whether a search must end with what it has.
     """
 
     readings: Sequence[Reading]
     k: int
+    is_late: Callable[[], bool] = lambda: False
 
     def worth(self, scores: NDArray[np.float32], pool: Pool) -> float:
         """NDCG@k of scores (people, candidates), the mean of the readings that ask anybody."""
@@ -92,7 +94,7 @@ def chosen(pool: Pool, question: Question, *, seed: int) -> tuple[Mix, float]:
     """
     best, worth = shared, held_out(partial(shared, question=question), pool, question, seed=seed)
     for freer in (apart, binned):
-        if not _may_help(freer, pool, question):
+        if question.is_late() or not _may_help(freer, pool, question):
             continue
         found = held_out(partial(freer, question=question), pool, question, seed=seed)
         if found > worth * (1.0 + GAIN):
@@ -123,7 +125,7 @@ def shared(pool: Pool, question: Question) -> Mix:
 
 def apart(pool: Pool, question: Question) -> Mix:
     """Weights of their own for items that a person had: those of new items are fitted first, on new items."""
-    fresh = Question(("unseen",), question.k)
+    fresh = replace(question, readings=("unseen",))
     new = _grown(_best_alone(pool, fresh), ("new",))
     old = _grown(_best_of_old(new, question), ("had",))
     return _refined(old, [("had",), ("new",)]).mix()
@@ -218,6 +220,13 @@ def alone(pool: Pool, member: int, question: Question) -> float:
     return question.worth(pool.levels[member], pool)
 
 
+def only(member: int, *, of: int) -> Mix:
+    """One member and nothing else: what is left where no weighting is worth anything."""
+    weights = np.zeros((1, of), np.float32)
+    weights[0, member] = 1.0
+    return Mix(weights, weights, np.zeros(1, np.float32))
+
+
 def _best_alone(pool: Pool, question: Question) -> Search:
     """The best member alone, for new and for old items."""
     begin = Search.at(_nothing(pool), pool, question)
@@ -248,7 +257,8 @@ def _grown(search: Search, parts: Parts) -> Search:
         absent = np.flatnonzero(weights == 0.0).tolist()
         tried = (search.moved(parts, member, share * size) for member in absent for share in FIRST_WEIGHTS)
         found = max(tried, key=lambda grown: grown.worth, default=None)
-        if found is None or found.worth <= search.worth * (1.0 + GAIN):
+        helps = found is not None and found.worth > search.worth * (1.0 + GAIN)
+        if found is None or not helps or search.question.is_late():
             return _refined(search, [parts])
         search = _refined(found, [parts], rounds=1)
 
@@ -262,6 +272,8 @@ def _refined(search: Search, groups: Sequence[Parts], *, rounds: int = ROUNDS) -
         rounds: At most.
     """
     for _ in range(rounds):
+        if search.question.is_late():
+            break
         before = search.worth
         for group in groups:
             search = _climbed(search, group)

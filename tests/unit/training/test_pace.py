@@ -46,10 +46,22 @@ def test_the_rate_rises_over_the_warm_up() -> None:
 def test_fewer_epochs_are_planned_when_the_time_is_short() -> None:
     clock = Clock()
     short = pace(clock, deadline_s=45.0, decay="linear")
-    clock.now += 20.0
-    short.look(2)
+    for done in (1, 2):
+        clock.now += 10.0
+        short.look(done)
     assert short.epochs == 4
     assert short.rate(4, 1.0) == pytest.approx(0.0)
+
+
+def test_a_slow_first_epoch_is_not_held_against_the_others() -> None:
+    clock = Clock()
+    begun = pace(clock, deadline_s=45.0, decay="linear")
+    clock.now += 15.0
+    begun.look(1)
+    assert begun.epochs == 3
+    clock.now += 3.0
+    begun.look(2)
+    assert (begun.epochs, begun.rate(6, 0.0)) == (10, pytest.approx(0.05))
 
 
 def test_a_distant_deadline_changes_nothing() -> None:

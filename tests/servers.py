@@ -170,13 +170,18 @@ def _children(pid: int) -> list[int]:
 
 
 class PostgresServer(Server):
-    """PostgreSQL with a user `recserve` who needs no password."""
+    """PostgreSQL with a user `recserve` who needs no password.
+
+    Args:
+        fsync: Wait for the disk. Where a server is killed and the machine is not, there is no need.
+    """
 
     name = "postgresql"
     at_once = signal.SIGQUIT  # without a checkpoint, but its children and shared memory go too
 
-    def __init__(self) -> None:
+    def __init__(self, *, fsync: bool = False) -> None:
         super().__init__()
+        self._fsync = fsync
         self._bin = Path(_binary("postgres", package="postgresql")).parent
         self.run(
             [
@@ -191,12 +196,12 @@ class PostgresServer(Server):
         )
 
     def command(self) -> list[str]:
-        """Without fsync: what is tested is killed, the machine is not."""
+        """The server's program and its settings."""
         settings = {
             "port": self.port,
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": self.folder,
-            "fsync": "off",
+            "fsync": "on" if self._fsync else "off",
             "max_connections": 100,
             "shared_buffers": "64MB",
         }

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
+import msgspec
 from fastapi import Depends
 from starlette.requests import Request
+from starlette.responses import Response
 
 from app.api.auth import BrowserRequirement, Caller, Credentials, UserToken, admit
 from app.api.batches import BatchOf, Entry
 from app.api.bodies import JSON, BatchBody, media_type_of, read_raw
 from app.api.context import MetricsDep, NowDep, ServicesDep, SettingsDep
+from app.api.plain_events import PlainEvent, read_plain
 from app.api.queries import router as make_router
-from app.api.schemas_events import EventBody, EventResult, EventsAnswer, EventsBody
-from app.api.schemas_problem import FieldErrorAnswer
+from app.api.schemas_events import EventBody, EventsAnswer, EventsBody
 from app.api.strict_json import read_strict
 from app.domain.errors import FieldError, ForbiddenError, InvalidInputError, UnauthorizedError
 from app.domain.types import EventStatus, KeyKind
@@ -23,7 +25,9 @@ from app.domain.types import EventStatus, KeyKind
 router = make_router(tag="events")
 
 TEXT = "text/plain"
-_BATCH = BatchOf("events", EventBody, "event_id")
+_BATCH: BatchOf[EventBody | PlainEvent] = BatchOf(
+    "events", EventBody.model_validate, "event_id", quick=read_plain
+)
 _BEACON_MEMBERS = frozenset({"key", "user_token"})
 _NO_KEY = "Send a pub key: in the header, or in the body's `key` where a beacon cannot set headers."
 _UNKNOWN_ITEM = "is not in the catalogue"
@@ -63,7 +67,6 @@ class BeaconRequirement(BrowserRequirement):
     "/events",
     status_code=202,
     response_model=EventsAnswer,
-    response_model_exclude_none=True,
     summary="Send events",
 )
 async def send_events(
@@ -74,7 +77,7 @@ async def send_events(
     services: ServicesDep,
     metrics: MetricsDep,
     now: NowDep,
-) -> EventsAnswer:
+) -> Response:
     """202 means committed. Each event is accepted, a duplicate, or rejected with its reasons, on its own.
 
     `navigator.sendBeacon` may send the same JSON as `text/plain` without headers: its `pub` key then is the
@@ -93,18 +96,20 @@ async def send_events(
         _result(entry, statuses.get(entry.index, EventStatus.REJECTED), unknown.get(entry.index, ()))
         for entry in judged
     ]
-    counts = Counter(result.status for result in results)
+    counts = Counter(result["status"] for result in results)
     for status, count in counts.items():
         metrics.events.labels(status).inc(count)
-    return EventsAnswer(
-        accepted=counts["accepted"],
-        duplicates=counts["duplicate"],
-        rejected=counts["rejected"],
-        results=results,
-    )
+    # Through pydantic and FastAPI the answer would cost as much as reading the question.
+    answer = {
+        "accepted": counts["accepted"],
+        "duplicates": counts["duplicate"],
+        "rejected": counts["rejected"],
+        "results": results,
+    }
+    return Response(msgspec.json.encode(answer), 202, media_type=JSON)
 
 
-def _judge(entry: Entry[EventBody], caller: Caller) -> Entry[EventBody]:
+def _judge(entry: Entry[EventBody | PlainEvent], caller: Caller) -> Entry[EventBody | PlainEvent]:
     """Reject an event that names a user whom the caller does not speak for."""
     event = entry.model
     refusal = None if event is None else caller.refusal_of(event.user_id)
@@ -126,6 +131,14 @@ def _unknown_items(
     return found
 
 
-def _result(entry: Entry[EventBody], status: EventStatus, unknown: tuple[FieldError, ...]) -> EventResult:
-    errors = [FieldErrorAnswer.model_validate(error) for error in (*entry.errors, *unknown)]
-    return EventResult(event_id=entry.given_id, status=status.value, errors=errors or None)
+def _result(
+    entry: Entry[EventBody | PlainEvent], status: EventStatus, unknown: tuple[FieldError, ...]
+) -> dict[str, Any]:
+    """An `EventResult`, as it is sent."""
+    result: dict[str, Any] = {"event_id": entry.given_id} if entry.given_id is not None else {}
+    result["status"] = status.value
+    if entry.errors or unknown:
+        result["errors"] = [
+            {"pointer": error.pointer, "reason": error.reason} for error in (*entry.errors, *unknown)
+        ]
+    return result

@@ -29,7 +29,7 @@ router = make_router(tag="catalogue")
 
 Reader = Annotated[Caller, Needs("catalogue:read")]
 Writer = Annotated[Caller, Needs("catalogue:write")]
-_BATCH = BatchOf("items", BatchItem, "item_id")
+_BATCH = BatchOf("items", BatchItem.model_validate, "item_id")
 
 
 @router.get("/items", response_model=ItemsPage, summary="List items")

@@ -17,7 +17,7 @@ MAX_EVENT_ITEMS = 200
 MAX_STARS = 5
 CLOCK_TOLERANCE = timedelta(minutes=5)
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
-_GA4_PARAMETERS = (
+GA4_PARAMETERS = (
     "transaction_id",
     "search_term",
     "item_list_id",
@@ -142,7 +142,7 @@ class EventBody(Schema):
         )
 
     def _parameters(self) -> JsonObject:
-        given = {name: getattr(self, name) for name in _GA4_PARAMETERS}
+        given = {name: getattr(self, name) for name in GA4_PARAMETERS}
         return {
             name: value if isinstance(value, str) else float(value)
             for name, value in given.items()

@@ -50,21 +50,28 @@ def pointer(path: Path) -> str:
 
 
 def read(raw: bytes) -> object:
-    """The document, which may still hold values that `faults` refuses.
+    """The document, which may still be nested too deeply and hold values that `faults` refuses.
 
     Raises:
         UnreadableInputError: It is not UTF-8 JSON, or an object names a member twice.
-        InvalidInputError: It is nested too deeply.
+        InvalidInputError: It is nested so deeply that it cannot be read at all.
     """
     try:
-        document = jiter.from_json(raw, catch_duplicate_keys=True, allow_inf_nan=False, cache_mode="keys")
+        return jiter.from_json(raw, catch_duplicate_keys=True, allow_inf_nan=False, cache_mode="keys")
     except ValueError:
-        document = _read_again(raw)
-    for path, _ in _containers(document):
+        return _read_again(raw)
+
+
+def check_depth(value: object, at: Path = ()) -> None:
+    """Refuse what is nested too deeply to be looked at any closer.
+
+    Raises:
+        InvalidInputError: It is.
+    """
+    for path, _ in _containers(value, at):
         if len(path) >= MAX_DEPTH:
             fault = FieldError(pointer(path), f"is nested deeper than {MAX_DEPTH} levels")
             raise InvalidInputError("The document is nested too deeply.", [fault])
-    return document
 
 
 def faults(value: object, at: Path = ()) -> list[FieldError]:
@@ -87,6 +94,7 @@ def read_strict(raw: bytes) -> object:
         InvalidInputError: It is nested too deeply, or holds a value that `faults` refuses.
     """
     document = read(raw)
+    check_depth(document)
     found = faults(document)
     if found:
         raise InvalidInputError("The document holds values that cannot be accepted.", found)
@@ -157,8 +165,8 @@ def _walk(value: object, at: Path) -> Iterator[tuple[Path, object]]:
             stack.extend(((*path, key), child) for key, child in _children(part))
 
 
-def _containers(document: object) -> Iterator[tuple[Path, object]]:
-    stack: list[tuple[Path, object]] = [((), document)]
+def _containers(value: object, at: Path) -> Iterator[tuple[Path, object]]:
+    stack: list[tuple[Path, object]] = [(at, value)]
     while stack:
         path, part = stack.pop()
         if not isinstance(part, dict | list):

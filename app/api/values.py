@@ -6,6 +6,7 @@ import re
 import unicodedata
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import ROUND_HALF_EVEN, Decimal
+from functools import lru_cache
 from typing import Annotated
 
 from fastapi import Path, Query
@@ -138,13 +139,19 @@ def format_time(value: datetime) -> str:
     return rfc3339(value)
 
 
+@lru_cache(maxsize=4096)
+def exact_amount(value: float | Decimal) -> Decimal:
+    """The amount of four places that a number within `MAX_MONEY` names."""
+    return Decimal(str(value)).quantize(_MONEY_STEP, ROUND_HALF_EVEN)
+
+
 def _money(value: object) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise ValueError("must be a number")  # noqa: TRY004  # pydantic turns ValueError into a field's fault
     amount = Decimal(str(value))
     if not (amount.is_finite() and abs(amount) <= MAX_MONEY):
         raise ValueError(f"must be between -{MAX_MONEY} and {MAX_MONEY}")
-    return amount.quantize(_MONEY_STEP, ROUND_HALF_EVEN)
+    return exact_amount(value)
 
 
 def _not_negative(value: Decimal) -> Decimal:

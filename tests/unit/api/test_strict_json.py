@@ -91,14 +91,14 @@ def _nested(depth: int) -> bytes:
     return b"[" * depth + b"]" * depth
 
 
-def test_read_takes_the_depth_limit_itself():
-    assert read(_nested(MAX_DEPTH)) == json.loads(_nested(MAX_DEPTH))
+def test_read_strict_takes_the_depth_limit_itself():
+    assert read_strict(_nested(MAX_DEPTH)) == json.loads(_nested(MAX_DEPTH))
 
 
 @pytest.mark.parametrize("depth", [MAX_DEPTH + 1, 201, 5000, 200_000])
-def test_read_refuses_deeper_documents_with_422(depth):
+def test_read_strict_refuses_deeper_documents_with_422(depth):
     with pytest.raises(InvalidInputError) as caught:
-        read(_nested(depth))
+        read_strict(_nested(depth))
     assert caught.value.status == 422
 
 

@@ -96,6 +96,7 @@ class Caser(SequenceRecommender):
         vertical: Filters over the places.
         units: Width of the layer after the convolutions.
         dropout: On the item vectors and before the last layer.
+        temperature: Of the scores.
 
     Source:
         Tang and Wang, "Personalized top-N sequential recommendation via convolutional sequence embedding",
@@ -116,9 +117,12 @@ class Caser(SequenceRecommender):
         vertical: int,
         units: int,
         dropout: float,
+        temperature: float,
         **kwargs: object,
     ) -> None:
-        super().__init__(n_items, embedding_size=embedding_size, dropout=dropout, **kwargs)
+        super().__init__(
+            n_items, embedding_size=embedding_size, dropout=dropout, temperature=temperature, **kwargs
+        )
         self.sizes = {"window": window, "horizontal": horizontal, "vertical": vertical, "units": units}
         self.last = LastPlaces(embedding_size, window, horizontal, vertical, name="last_places")
         self.between = keras.layers.Dense(units, activation="relu", name="between")
@@ -136,27 +140,9 @@ class Caser(SequenceRecommender):
         return {**super().get_config(), **self.sizes}
 
 
-def build(
-    n_items: int,
-    *,
-    seed: int,
-    embedding_size: int,
-    window: int,
-    horizontal: int,
-    vertical: int,
-    units: int,
-    dropout: float,
-) -> Caser:
+def build(n_items: int, *, seed: int, **parameters: Any) -> Caser:  # noqa: ANN401 (the class names them)
     """A network with fresh weights; the same seed gives the same ones."""
     keras.utils.set_random_seed(seed)
-    network = Caser(
-        n_items,
-        embedding_size=embedding_size,
-        window=window,
-        horizontal=horizontal,
-        vertical=vertical,
-        units=units,
-        dropout=dropout,
-    )
+    network = Caser(n_items, **parameters)
     build_weights(network)
     return network

@@ -23,6 +23,7 @@ class GRU4Rec(SequenceRecommender):
         units: Width of the state.
         layers: GRU layers on top of each other.
         dropout: On the item vectors and on the state that is scored.
+        temperature: Of the scores.
 
     Source:
         Hidasi et al., "Session-based recommendations with recurrent neural networks", ICLR 2016, arXiv
@@ -33,9 +34,19 @@ class GRU4Rec(SequenceRecommender):
     """
 
     def __init__(
-        self, n_items: int, *, embedding_size: int, units: int, layers: int, dropout: float, **kwargs: object
+        self,
+        n_items: int,
+        *,
+        embedding_size: int,
+        units: int,
+        layers: int,
+        dropout: float,
+        temperature: float,
+        **kwargs: object,
     ) -> None:
-        super().__init__(n_items, embedding_size=embedding_size, dropout=dropout, **kwargs)
+        super().__init__(
+            n_items, embedding_size=embedding_size, dropout=dropout, temperature=temperature, **kwargs
+        )
         self.units, self.n_layers = units, layers
         self.cells = [
             keras.layers.GRU(units, return_sequences=True, reset_after=True, name=f"gru_{number}")
@@ -56,17 +67,9 @@ class GRU4Rec(SequenceRecommender):
         return {**super().get_config(), "units": self.units, "layers": self.n_layers}
 
 
-def build(
-    n_items: int,
-    *,
-    seed: int,
-    embedding_size: int,
-    units: int,
-    layers: int,
-    dropout: float,
-) -> GRU4Rec:
+def build(n_items: int, *, seed: int, **parameters: Any) -> GRU4Rec:  # noqa: ANN401 (the class names them)
     """A network with fresh weights; the same seed gives the same ones."""
     keras.utils.set_random_seed(seed)
-    network = GRU4Rec(n_items, embedding_size=embedding_size, units=units, layers=layers, dropout=dropout)
+    network = GRU4Rec(n_items, **parameters)
     build_weights(network)
     return network

@@ -14,6 +14,8 @@ from models.layers import ItemTable
 
 Tensor = Any
 Batch = dict[str, Any]
+TINY = 1e-12
+"""Added to squared lengths: an empty history's state has length 0."""
 
 
 class Recommender(keras.Model):
@@ -68,6 +70,8 @@ class SequenceRecommender(Recommender):
         n_items: Items, padding not counted.
         embedding_size: Width d of the item vectors.
         dropout: Share of the item vectors' entries that a training step sets to zero.
+        temperature: Above 0: item vectors and states have length 1 and scores are cosines over it; 0: scores
+            are plain products.
 
     Attributes:
         criterion: The loss of a place; a fit may set another before it begins.
@@ -75,15 +79,17 @@ class SequenceRecommender(Recommender):
 
     targets = "places"
 
-    def __init__(self, n_items: int, *, embedding_size: int, dropout: float, **kwargs: object) -> None:
+    def __init__(
+        self, n_items: int, *, embedding_size: int, dropout: float, temperature: float, **kwargs: object
+    ) -> None:
         super().__init__(n_items, **kwargs)
-        self.embedding_size, self.dropout_rate = embedding_size, dropout
+        self.embedding_size, self.dropout_rate, self.temperature = embedding_size, dropout, temperature
         self.items = ItemTable(n_items, embedding_size, name="items")
         self.drop = keras.layers.Dropout(dropout)
         self.criterion: losses.Criterion = losses.sampled_softmax
 
     def encode(self, vectors: Tensor, there: Tensor, *, training: bool | None) -> Tensor:
-        """Read the history.
+        """Read the history; what it gives is brought to its length afterwards.
 
         Args:
             vectors: float32 (batch, time, d), zero where padded.
@@ -96,7 +102,7 @@ class SequenceRecommender(Recommender):
         raise NotImplementedError
 
     def hidden(self, inputs: Batch, *, training: bool | None) -> Tensor:
-        """The state after each place, float32 (batch, time, d).
+        """The state after each place, to be multiplied with the item vectors: float32 (batch, time, d).
 
         A training batch may bring the item vectors it needs as `vectors` (rows, d); its item numbers are then
         rows of those. What else is known of a place (its event type, say) belongs here, added to its vector.
@@ -105,11 +111,12 @@ class SequenceRecommender(Recommender):
         item_idx = inputs["item_idx"]
         read = ops.take(inputs["vectors"], item_idx, axis=0) if "vectors" in inputs else self.items(item_idx)
         vectors = read * ops.expand_dims(ops.cast(there, "float32"), -1)
-        return self.encode(self.drop(vectors, training=training), there, training=training)
+        state = self.encode(self.drop(vectors, training=training), there, training=training)
+        return _of_length_one(state) / self.temperature if self.temperature > 0.0 else state
 
     def read_vectors(self, stored: Tensor) -> Tensor:
         """Item vectors as they are read, of those that the optimiser moves: float32 (rows, d) both."""
-        return stored
+        return _of_length_one(stored) if self.temperature > 0.0 else stored
 
     def call(self, inputs: Batch, training: bool | None = None) -> Tensor:
         """Score all items after the last place."""
@@ -155,6 +162,7 @@ class SequenceRecommender(Recommender):
             "n_items": self.n_items,
             "embedding_size": self.embedding_size,
             "dropout": self.dropout_rate,
+            "temperature": self.temperature,
         }
         return {**super().get_config(), **sizes}
 
@@ -170,6 +178,11 @@ def as_functional(recommender: Recommender) -> keras.Model:
 def build_weights(recommender: Recommender) -> None:
     """Ask an empty history once, so that every weight exists."""
     recommender({"item_idx": np.zeros((1, 2), np.int32), "weight": np.zeros((1, 2), np.float32)})
+
+
+def _of_length_one(vectors: Tensor) -> Tensor:
+    squared = ops.sum(ops.square(vectors), axis=-1, keepdims=True)
+    return vectors * ops.rsqrt(squared + TINY)
 
 
 def _rows(batch: Batch, item_idx: Tensor) -> losses.Items:

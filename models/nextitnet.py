@@ -65,22 +65,36 @@ class NextItNet(SequenceRecommender):
         blocks: Residual blocks; block b steps 4^b and 2 * 4^b places.
         kernel: Places that a filter sees.
         dropout: On the item vectors and on the state that is scored.
+        temperature: Of the scores.
 
     Source:
         Yuan et al., "A simple convolutional generative network for next item recommendation", WSDM 2019,
-        section 3.3, figure 3b, arXiv 1808.05163. Deviations: tied item vectors; dropout; shared sampled
-        negatives with the logQ correction; biases start at the log of popularity.
+        section 3.3, figure 3b, arXiv 1808.05163. Deviations: tied item vectors and a way around all blocks
+        for the newest item, beside which they start from nothing; dropout; shared sampled negatives with the
+        logQ correction; biases start at the log of popularity.
     """
 
     def __init__(
-        self, n_items: int, *, embedding_size: int, blocks: int, kernel: int, dropout: float, **kwargs: object
+        self,
+        n_items: int,
+        *,
+        embedding_size: int,
+        blocks: int,
+        kernel: int,
+        dropout: float,
+        temperature: float,
+        **kwargs: object,
     ) -> None:
-        super().__init__(n_items, embedding_size=embedding_size, dropout=dropout, **kwargs)
+        super().__init__(
+            n_items, embedding_size=embedding_size, dropout=dropout, temperature=temperature, **kwargs
+        )
         self.n_blocks, self.kernel = blocks, kernel
         self.blocks = [
             CausalBlock(embedding_size, kernel, 4**number, name=f"block_{number}") for number in range(blocks)
         ]
-        self.project = keras.layers.Dense(embedding_size, use_bias=False, name="project")
+        self.project = keras.layers.Dense(
+            embedding_size, use_bias=False, kernel_initializer="zeros", name="project"
+        )
         self.drop_out = keras.layers.Dropout(dropout)
 
     def encode(self, vectors: Tensor, there: Tensor, *, training: bool | None) -> Tensor:
@@ -89,24 +103,16 @@ class NextItNet(SequenceRecommender):
         state = vectors
         for block in self.blocks:
             state = block(state, mask)
-        return self.project(self.drop_out(state, training=training))
+        return vectors + self.project(self.drop_out(state, training=training))
 
     def get_config(self) -> dict[str, Any]:
         """Arguments that make the same network."""
         return {**super().get_config(), "blocks": self.n_blocks, "kernel": self.kernel}
 
 
-def build(
-    n_items: int,
-    *,
-    seed: int,
-    embedding_size: int,
-    blocks: int,
-    kernel: int,
-    dropout: float,
-) -> NextItNet:
+def build(n_items: int, *, seed: int, **parameters: Any) -> NextItNet:  # noqa: ANN401 (the class names them)
     """A network with fresh weights; the same seed gives the same ones."""
     keras.utils.set_random_seed(seed)
-    network = NextItNet(n_items, embedding_size=embedding_size, blocks=blocks, kernel=kernel, dropout=dropout)
+    network = NextItNet(n_items, **parameters)
     build_weights(network)
     return network

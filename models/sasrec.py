@@ -167,8 +167,7 @@ class SASRec(SequenceRecommender):
             distance from the end; ``both``; ``none``.
         max_positions: Distances with a vector of their own; those further back share the last.
         dropout: On the item vectors and inside the blocks.
-        temperature: Above 0: item vectors and states have length 1 and scores are cosines over it; 0: scores
-            are plain products.
+        temperature: Of the scores.
 
     Source:
         Kang and McAuley, "Self-attentive sequential recommendation", ICDM 2018, arXiv 1808.09781; its modern
@@ -191,9 +190,11 @@ class SASRec(SequenceRecommender):
         temperature: float,
         **kwargs: object,
     ) -> None:
-        super().__init__(n_items, embedding_size=embedding_size, dropout=dropout, **kwargs)
+        super().__init__(
+            n_items, embedding_size=embedding_size, dropout=dropout, temperature=temperature, **kwargs
+        )
         self.choices = {"layers": layers, "heads": heads, "block": block, "positions": positions}
-        self.max_positions, self.temperature = max_positions, temperature
+        self.max_positions = max_positions
         self.blocks = [
             TransformerBlock(
                 embedding_size,
@@ -221,19 +222,11 @@ class SASRec(SequenceRecommender):
             state += self.position(ops.minimum(back, self.max_positions - 1))
         for block in self.blocks:
             state = block(state, there, training=training)
-        state = self.norm(state)
-        if self.temperature > 0.0:
-            return _of_length_one(state) / self.temperature
-        return state
-
-    def read_vectors(self, stored: Tensor) -> Tensor:
-        """Item vectors as they are read: of length 1 where scores are cosines."""
-        return _of_length_one(stored) if self.temperature > 0.0 else stored
+        return self.norm(state)
 
     def get_config(self) -> dict[str, Any]:
         """Arguments that make the same network."""
-        numbers = {"max_positions": self.max_positions, "temperature": self.temperature}
-        return {**super().get_config(), **self.choices, **numbers}
+        return {**super().get_config(), **self.choices, "max_positions": self.max_positions}
 
 
 def build(n_items: int, *, seed: int, **parameters: Any) -> SASRec:  # noqa: ANN401 (the class names them)
@@ -251,7 +244,3 @@ def build(n_items: int, *, seed: int, **parameters: Any) -> SASRec:  # noqa: ANN
     network = SASRec(n_items, **parameters)
     build_weights(network)
     return network
-
-
-def _of_length_one(vectors: Tensor) -> Tensor:
-    return vectors * ops.rsqrt(ops.sum(ops.square(vectors), axis=-1, keepdims=True) + 1e-12)

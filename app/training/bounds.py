@@ -97,6 +97,7 @@ RANGES: Mapping[str, Range] = MappingProxyType(
         "likeness_power": Range(0, 100),
         "demand_power": Range(0, 2),
         "factors": Range(1, 4096),
+        "steps": Range(1, 100_000),
         "low_pass": Range(0, 1000),
         "recency": _SHARE,
         "keep": _COUNT,

@@ -119,6 +119,25 @@ def _scoring(recommender: GRU4Rec, last: int, constants: _Constants) -> list[Any
         node("Squeeze", [f"newest_{last}", constants.add("layer", np.array([0], np.int64))], ["newest"]),
         node("MatMul", ["newest", constants.add("project", kernel)], ["projected"]),
         node("Gather", ["state_0", constants.add("end", np.array(-1, np.int64))], ["newest_vector"], axis=0),
-        node("Add", ["projected", "newest_vector"], ["hidden"]),
+        node("Add", ["projected", "newest_vector"], ["encoded"]),
+        *_hidden(recommender.temperature, constants),
         node("Gemm", ["hidden", "vectors", constants.add("bias", bias)], ["scores"], transB=1),
+    ]
+
+
+def _hidden(temperature: float, constants: _Constants) -> list[Any]:
+    """`encoded` to `hidden`: of length 1 over the temperature where scores are cosines."""
+    from onnx import helper  # noqa: PLC0415
+
+    from models.neural import TINY  # noqa: PLC0415 (imports Keras)
+
+    node = helper.make_node
+    if temperature <= 0.0:
+        return [node("Identity", ["encoded"], ["hidden"])]
+    return [
+        node("ReduceSumSquare", ["encoded"], ["squared"], axes=[1], keepdims=1),
+        node("Add", ["squared", constants.add("tiny", np.array(TINY, np.float32))], ["never_nothing"]),
+        node("Sqrt", ["never_nothing"], ["length"]),
+        node("Mul", ["length", constants.add("temperature", np.array(temperature, np.float32))], ["over"]),
+        node("Div", ["encoded", "over"], ["hidden"]),
     ]

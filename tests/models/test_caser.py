@@ -44,3 +44,8 @@ class TestCaser(SequenceContract):
             self.ask(made, far, np.ones_like(far, np.float32))[:, 1:],
             atol=1e-5,
         )
+
+
+class TestCaserOfCosines(SequenceContract):
+    model = "caser"
+    parameters = {"embedding_size": 16, "window": 3, "horizontal": 4, "vertical": 2, "temperature": 0.1}

@@ -29,3 +29,13 @@ class TestGRU4Rec(SequenceContract):
         found = session.run(["scores"], {"item_idx": items, "weight": weights})[0]
         assert found.shape == (6, N_ITEMS + 1)
         np.testing.assert_allclose(found[:, 1:], self.ask(made, items, weights)[:, 1:], atol=1e-4)
+
+
+class TestGRU4RecOfCosines(SequenceContract):
+    model = "gru4rec"
+    parameters = {"embedding_size": 16, "units": 24, "dropout": 0.1, "temperature": 0.1}
+
+    def test_states_have_a_length_of_one_over_the_temperature(self) -> None:
+        items, weights = histories()
+        states = np.asarray(self.make().hidden({"item_idx": items, "weight": weights}, training=False))
+        np.testing.assert_allclose(np.linalg.norm(states[1:, -1], axis=-1), 10.0, rtol=1e-4)

@@ -19,10 +19,12 @@ PROJECT := $(VENV)/.stamp-project
 TRAIN := $(VENV)/.stamp-train
 DEV := $(VENV)/.stamp-dev
 FUZZ_EXAMPLES ?= 300
+SEEDS ?= 3
+SHARED ?= ../shared/data
 DUMMY_SECRET := 00000000000000000000000000000000
 
 .PHONY: help demo demo-check test check lint types layers migrations audit docker-lint compose docs-test fuzz-short \
-	fuzz fmt serve migrate bench-quality docker-check requirements install clean
+	fuzz fmt serve migrate bench-quality bench-pages docker-check requirements install clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,8 +43,14 @@ serve: $(TRAIN) $(PROJECT) ## Start the service on its settings (RECSERVE_*)
 migrate: $(TRAIN) $(PROJECT) ## Bring the database to the newest schema
 	@$(BIN)/recserve migrate
 
-bench-quality: $(TRAIN) $(PROJECT) ## The table of models on Online Retail's time split (minutes)
-	@$(BIN)/recserve evaluate
+# DATA="beauty diginetica online_retail" (all), SEEDS=3, and where wanted MODELS=auto,sasrec BUDGET_S=600 THREADS=1.
+# Where data is missing it says so and goes on; run again, it goes on where it stopped, FRESH=1 starts anew.
+bench-quality: $(TRAIN) $(PROJECT) ## Measure the published set of models, DATA=beauty alone (hours for all of it)
+	@$(PY) -m benchmarks.publish $(DATA) --data $(SHARED) --seeds $(SEEDS) $(if $(MODELS),--models $(MODELS)) \
+		$(if $(BUDGET_S),--budget-s $(BUDGET_S)) $(if $(THREADS),--threads $(THREADS)) $(if $(FRESH),--fresh)
+
+bench-pages: $(TRAIN) $(PROJECT) ## Write the figures of benchmarks/results/quality into the pages
+	@$(PY) -m benchmarks.pages
 
 # --- Test it ---
 

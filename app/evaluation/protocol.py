@@ -22,6 +22,8 @@ from app.evaluation.ranking import found_in, hide, top_lists
 Reading = Literal["unseen", "all"]
 READINGS: tuple[Reading, ...] = ("unseen", "all")
 KS = (5, 10, 20)
+COLD = 5
+"""A user with fewer items is a cold one, and so is an item that fewer people had."""
 BATCH = 256
 CELLS = 2**24
 """Scores that are held at once, 64 MB."""
@@ -188,22 +190,42 @@ def evaluate(
 
     Returns:
         ``{"unseen": …, "all": …}``, each with means over known people; ``new_users`` with the same for people
-        without a history; ``new_items`` with the share of everybody's targets, new people's too, that the
-        model could not know.
+        without a history, ``cold_users`` for known people with few items, ``cold_items`` for known people all
+        of whose targets few people had; ``new_items`` with the share of everybody's targets, new people's
+        too, that the model could not know.
     """
     outcomes = run(score, cases, places=max(ks))
+    kinds = beyond.groups(items.popularity, None)
     report: dict[str, object] = {}
-    newcomers: dict[str, object] = {}
+    apart: dict[str, dict[str, object]] = {"new_users": {}, "cold_users": {}, "cold_items": {}}
     for reading, lists in outcomes.items():
         is_new = cases.is_new[lists.rows] if len(lists.rows) else np.zeros(0, bool)
-        report[reading] = figures(lists, ~is_new, items, ks=ks)
-        newcomers[reading] = {
-            "people": int(is_new.sum()),
-            **summary(lists.hits[is_new], lists.relevant[is_new], ks=ks),
+        known = np.flatnonzero(~is_new)
+        report[reading] = figures(lists, ~is_new, items, ks=ks) | {
+            "calibration@10": beyond.calibration(
+                lists.lists[known, :10], cases.item_idx.take(lists.rows[known]), kinds
+            )
         }
-    report["new_users"] = newcomers
-    report["new_items"] = _new_items(cases)
-    return report
+        parts = {
+            "new_users": is_new,
+            "cold_users": ~is_new & (cases.seen.lengths[lists.rows] < COLD),
+            "cold_items": ~is_new & (_best_known(lists, items) < COLD),
+        }
+        for name, chosen in parts.items():
+            apart[name][reading] = {
+                "people": int(chosen.sum()),
+                **summary(lists.hits[chosen], lists.relevant[chosen], ks=ks),
+            }
+    return {**report, **apart, "new_items": _new_items(cases)}
+
+
+def _best_known(lists: Lists, items: beyond.Catalogue) -> NDArray[np.float64]:
+    """People who had the best known target of each of the lists' people; 0 where the model knows none."""
+    known = lists.targets <= items.n_items
+    had = np.where(known, items.popularity[np.where(known, lists.targets, 0)], 0.0)
+    most = np.zeros(len(lists.rows))
+    np.maximum.at(most, np.repeat(np.arange(len(lists.rows)), lists.relevant), had)
+    return most
 
 
 def figures(

@@ -13,14 +13,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.quality import pictures, result, table
+from benchmarks.quality import pictures, result, table, worker
 from benchmarks.quality.errors import RefusedError
 from benchmarks.quality.fitting import baseline_names, model_names, plan_of
 from benchmarks.quality.learning import SHAPES, Files, Learning, learn
 from benchmarks.quality.progress import Watch, watch
 from benchmarks.quality.published import known_as
 from benchmarks.quality.reading import check_readable
-from benchmarks.quality.running import run_all
+from benchmarks.quality.running import run_all, use_threads
 from benchmarks.quality.worker import Job
 from models.registry import SPECS
 
@@ -54,20 +54,34 @@ def _measure(options: argparse.Namespace) -> int:
     learning = learn(files)
     for sentence in (line for notes in learning.notes for line in notes.sentences()):
         print(sentence, file=sys.stderr)
+    body = _body(files, learning, options)
+    if options.resume:
+        body = result.resumed(body, options.out)
     beside = [name for name in baseline_names(learning) if name not in wanted]
+    jobs = _without(_jobs(files, beside, wanted, options), body["models"])
+    result.write(body, options.out)
+    del learning  # Each child reads the files itself; a large one is not held twice.
+    if options.threads:
+        use_threads(options.threads)
+    with watch(len(jobs)) as shown:
+        run = _Run(body, options.out, shown, frozenset(beside))
+        run_all(worker.run, jobs, shown.hear, run.take)
+    return _finish(body, options.out)
+
+
+def _jobs(files: Files, beside: list[str], wanted: list[str], options: argparse.Namespace) -> list[Job]:
     jobs = [Job(files, name, FIRST_SEED, options.budget_s) for name in beside]
-    jobs += [
+    return jobs + [
         Job(files, name, FIRST_SEED + number, options.budget_s)
         for name in wanted
         for number in range(options.seeds)
     ]
-    body = _body(files, learning, options)
-    result.write(body, options.out)
-    del learning  # Each child reads the files itself; a large one is not held twice.
-    with watch(len(jobs)) as shown:
-        run = _Run(body, options.out, shown, frozenset(beside))
-        run_all(jobs, shown.hear, run.take)
-    return _finish(body, options.out)
+
+
+def _without(jobs: list[Job], models: dict[str, Any]) -> list[Job]:
+    """The jobs whose figures are not there yet."""
+    there = {(name, seed["seed"]) for name, model in models.items() for seed in model["seeds"]}
+    return [job for job in jobs if (job.model, job.seed) not in there]
 
 
 def _checked(options: argparse.Namespace) -> tuple[Files, list[str]]:
@@ -135,8 +149,8 @@ class _Run:
             self._body["asked"] = found.pop("asked")
             self._say(found.pop("said"))
             self._body["test_notes"] = found.pop("notes")
-            seeds = [*models.get(job.model, {}).get("seeds", []), found]
-            models[job.model] = result.summarised(seeds)
+            found |= {key: self._body[key] for key in ("commit", "machine")}
+            models[job.model] = result.with_seed(models, job.model, found)
             if job.model in self._beside:
                 models[job.model]["baseline"] = True
             self._draw(job, found)
@@ -200,20 +214,24 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--models", default=DEFAULT_MODELS, help=f"with commas, of {', '.join(model_names())}"
     )
-    parser.add_argument("--budget-s", type=_positive, help="seconds that one fit with its choices may take")
-    parser.add_argument("--seeds", type=_count, default=1, help="how often each model is fitted")
+    parser.add_argument("--budget-s", type=positive, help="seconds that one fit with its choices may take")
+    parser.add_argument("--seeds", type=count, default=1, help="how often each model is fitted")
+    parser.add_argument("--threads", type=count, help="threads of a fit; as many as there are cores")
+    parser.add_argument("--resume", action="store_true", help="keep the seeds that --out holds already")
     parser.add_argument("--out", required=True, type=Path, help="result.json; pictures are written beside it")
     return parser
 
 
-def _positive(text: str) -> float:
+def positive(text: str) -> float:
+    """A number above 0, as argparse takes it."""
     value = float(text)
     if not 0 < value < float("inf"):
         raise ValueError
     return value
 
 
-def _count(text: str) -> int:
+def count(text: str) -> int:
+    """A whole number from 1 on, as argparse takes it."""
     value = int(text)
     if value < 1:
         raise ValueError

@@ -19,10 +19,10 @@ from app.training.presets import Form, presets
 from app.training.task import Member, Task, fit_member, refit_member
 from benchmarks.quality.errors import RefusedError
 from benchmarks.quality.learning import Learning
+from benchmarks.quality.running import Tell
 from models.base import Value
 from models.registry import names as registry_names
 
-Tell = Callable[[dict[str, Any]], None]
 BASELINES: Mapping[str, tuple[str, Mapping[str, Value]]] = {
     "popularity": ("popularity", {"half_life_days": 0.0}),
     # Asked about the last item alone, and nothing is forgotten.

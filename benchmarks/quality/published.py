@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+Published = tuple[str, Mapping[str, float], str]
+"""Model, figures by key, source."""
+
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
@@ -13,20 +16,20 @@ class DataSet:
     Attributes:
         name: As papers call it.
         facts: Counts by which a file is known to be it.
-        rows: Model, figures by key, source.
+        rows: What papers say.
     """
 
     name: str
     protocol: str
     facts: Mapping[str, int]
-    rows: tuple[tuple[str, Mapping[str, float], str], ...]
+    rows: tuple[Published, ...]
 
 
-def _beauty(model: str, hr: float, ndcg: float, source: str) -> tuple[str, Mapping[str, float], str]:
+def _beauty(model: str, hr: float, ndcg: float, source: str) -> Published:
     return model, {"hr@10": hr, "ndcg@10": ndcg}, source
 
 
-def _diginetica(model: str, hr: float, mrr: float, source: str) -> tuple[str, Mapping[str, float], str]:
+def _diginetica(model: str, hr: float, mrr: float, source: str) -> Published:
     return model, {"hr@20": hr, "mrr@20": mrr}, source
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from benchmarks.quality.errors import RefusedError
 
 Body = dict[str, Any]
+COSTS = ("fit_s", "peak_memory_mb", "query_ms")
 
 
 def summarised(seeds: list[Body]) -> Body:
@@ -25,15 +26,44 @@ def summarised(seeds: list[Body]) -> Body:
         means[key] = fmean(values)
         spreads[key] = stdev(values) if len(values) > 1 else 0.0
     validation = {key: fmean(seed["validation"][key] for seed in seeds) for key in seeds[0]["validation"]}
+    measured = [key for key in COSTS if all(key in seed for seed in seeds)]
     return {
         "seeds": seeds,
         "validation_mean": validation,
         "test_mean": means,
         "test_spread": spreads,
-        "fit_s_mean": fmean(seed["fit_s"] for seed in seeds),
-        "peak_memory_mb_mean": fmean(seed["peak_memory_mb"] for seed in seeds),
-        "query_ms_mean": fmean(seed["query_ms"] for seed in seeds),
+        **{f"{key}_mean": fmean(seed[key] for seed in seeds) for key in measured},
     }
+
+
+def with_seed(models: Body, name: str, found: Body) -> Body:
+    """A model as it is with one more seed, in the order of the seeds; a failure of before is forgotten."""
+    seeds = [*models.get(name, {}).get("seeds", []), found]
+    return summarised(sorted(seeds, key=lambda seed: int(seed["seed"])))
+
+
+def resumed(body: Body, path: Path) -> Body:
+    """The body with the seeds that an earlier run of the same measurement wrote; failures are tried again.
+
+    Args:
+        body: A measurement that is about to start.
+        path: Where it will be written; there may be no file yet.
+
+    Raises:
+        RefusedError: The file there is of another measurement.
+    """
+    if not path.exists():
+        return body
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))
+        same = all(before[key] == body[key] for key in ("dataset", "protocol", "facts"))
+        models = {name: model for name, model in before["models"].items() if "seeds" in model}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise RefusedError(f"{path} is no result of this command, so it cannot be resumed.") from None
+    if not same:
+        raise RefusedError(f"{path} holds figures of other data, so it cannot be resumed.")
+    kept = {key: before[key] for key in ("asked", "test_notes") if key in before}
+    return {**body, **kept, "models": models}
 
 
 def write(body: Mapping[str, Any], path: Path) -> None:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import resource
 import sys
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from benchmarks.quality.asking import Asked, ask
-from benchmarks.quality.errors import RefusedError
-from benchmarks.quality.fitting import Outcome, Tell, fit_one
+from benchmarks.quality.fitting import Outcome, fit_one
 from benchmarks.quality.learning import Files, Learning, learn
 from benchmarks.quality.measuring import beyond_accuracy, figures, query_ms, rank
+from benchmarks.quality.running import Tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +31,6 @@ class Job:
     model: str
     seed: int
     budget_s: float
-
-
-def serve(job: Job, pipe: Connection) -> None:
-    """Do the job and send how far it is, and at the end the result or the reason why there is none."""
-    try:
-        pipe.send({"done": run(job, pipe.send)})
-    except RefusedError as error:
-        pipe.send({"error": str(error)})
-    except MemoryError:
-        pipe.send({"error": "there was not enough memory"})
-    # Whatever a model raises, the others are still to be measured; the report keeps its words.
-    except Exception as error:  # noqa: BLE001
-        traceback.print_exc(file=sys.stderr)
-        pipe.send({"error": f"{type(error).__name__}: {error}"})
 
 
 def run(job: Job, tell: Tell, *, read_test: Callable[..., Asked] = ask) -> dict[str, Any]:

@@ -14,11 +14,13 @@ def test_command_measures_other_parameters_on_the_slice_before(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out.json"
-    arguments = ["--slice", "validation", "--models", "popularity", "--set", "half_life_days=7"]
+    arguments = ["--slice", "validation", "--models", "transitions", "--set", "window=3"]
     assert main([*arguments, "--out", str(out)]) == 0
     body = json.loads(out.read_text())
-    assert body["protocol"]["slice"] == "validation"
-    line = body["models"][-1]
-    assert line["config"]["parameters"]["half_life_days"] == 7.0
-    assert (line["unseen"]["ndcg@10"], line["all"]["ndcg@10"]) == pytest.approx((0.073, 0.110), abs=5e-4)
-    assert "| popularity | .073 | .110 |" in capsys.readouterr().out
+    assert body["facts"]["slice"] == "validation"
+    [seed] = body["models"]["transitions"]["seeds"]
+    assert seed["config"]["parameters"]["window"] == 3
+    found = (seed["test"]["unseen.ndcg@10"], seed["test"]["all.ndcg@10"])
+    assert found == pytest.approx((0.083, 0.222), abs=5e-4)
+    assert {"popularity", "popularity_decayed", "first_order"} < set(body["models"])
+    assert "| `transitions` | .08" in capsys.readouterr().out

@@ -15,7 +15,7 @@ from ir_measures import RR, R, Success, nDCG
 from app.training.build import plan
 from app.training.presets import presets
 from benchmarks.quality import __main__ as command
-from benchmarks.quality import worker
+from benchmarks.quality import result, worker
 from benchmarks.quality.asking import ask
 from benchmarks.quality.errors import RefusedError
 from benchmarks.quality.fitting import fit_one, newest, plan_of
@@ -263,7 +263,7 @@ def test_command_says_in_a_line_what_is_wrong(
 def test_a_model_that_fails_is_recorded_and_the_others_are_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def serve_all(jobs: list[Job], on_message: Any, on_result: Any) -> None:
+    def serve_all(_work: Any, jobs: list[Job], on_message: Any, on_result: Any) -> None:
         for job in jobs:
             if job.model == "ease":
                 on_result(job, {"error": "it burnt"})
@@ -286,3 +286,29 @@ def test_a_protocols_configuration_names_models_and_hyper_parameters_that_exist(
     assert given
     for name, values in given.items():
         assert plan_of(name, protocol) == plan(name, values)
+
+
+def test_a_resumed_run_keeps_what_is_there_and_adds_the_rest(tmp_path: Path) -> None:
+    data, out = user_file(tmp_path / "users.txt", walks(60)), tmp_path / "result.json"
+    asked = ["--protocol", "leave-one-out", "--data", str(data), "--resume", "--models"]
+    first = result_of([*asked, "transitions"], out)
+    first["models"]["ease"] = {"error": "it burnt"}
+    first["models"]["transitions"]["seeds"][0]["fit_s"] = 123.0
+    out.write_text(json.dumps(first), encoding="utf-8")
+    body = result_of([*asked, "transitions,gfcf", "--seeds", "2"], out)
+    assert [seed["seed"] for seed in body["models"]["transitions"]["seeds"]] == [1, 2]
+    assert body["models"]["transitions"]["seeds"][0]["fit_s"] == 123.0
+    assert body["models"]["ease"]["baseline"], "what failed before is tried again"
+    assert len(body["models"]["gfcf"]["seeds"]) == 2
+
+
+@pytest.mark.parametrize(("text", "why"), [("{}", "no result of this command"), ("nothing", "no result of")])
+def test_only_a_result_of_the_same_measurement_is_resumed(text: str, why: str, tmp_path: Path) -> None:
+    body = {"dataset": "a", "protocol": "split", "facts": {"rows": 1}, "models": {}}
+    path = tmp_path / "result.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(RefusedError, match=why):
+        result.resumed(body, path)
+    path.write_text(json.dumps(body | {"facts": {"rows": 2}}), encoding="utf-8")
+    with pytest.raises(RefusedError, match="figures of other data"):
+        result.resumed(body, path)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -129,3 +131,30 @@ def test_popularity_bias_is_above_zero_where_lists_are_more_popular_than_choices
     lists, chosen = np.array([[1, 2]], np.int32), np.array([3, 4, 99], np.int32)
     assert beyond.popularity_bias(lists, chosen, catalogue()) > 0.5
     assert beyond.popularity_bias(lists, np.array([1, 2], np.int32), catalogue()) == pytest.approx(0.0)
+
+
+def test_cold_people_and_cold_items_are_told_apart() -> None:
+    # Item 1 stands with 3 people, so every item is a cold one; the second has a long history.
+    people = cases(([2], [1]), ([1, 2, 3, 4, 5], [3]), ([], [1]))
+    report = protocol.evaluate(constant(5, 4, 3, 2, 1), people, catalogue(), ks=(1,))
+    assert report["cold_users"]["all"]["people"] == 1
+    assert report["cold_users"]["all"]["hit_rate@1"] == 1.0
+    assert report["cold_items"]["all"]["people"] == 2
+    assert report["cold_items"]["all"]["hit_rate@1"] == 0.5
+
+
+def test_items_that_enough_people_had_are_not_cold() -> None:
+    sold = beyond.catalogue(np.arange(5), np.full(5, 1, np.int32), n_items=N_ITEMS)
+    report = protocol.evaluate(constant(5, 4, 3, 2, 1), cases(([2], [1, 6]), ([2], [6])), sold, ks=(1,))
+    assert report["cold_items"]["all"]["people"] == 1
+
+
+def test_lists_in_proportion_to_histories_are_calibrated() -> None:
+    # Two items, each a kind of its own; the list is the first one.
+    sold = beyond.catalogue(np.arange(10), np.repeat([1, 2], 5).astype(np.int32), n_items=2)
+    said = {}
+    for had in (1, 2):
+        people = replace(cases(([had], [1])), n_items=2)
+        said[had] = protocol.evaluate(constant(1, -np.inf), people, sold)["all"]["calibration@10"]
+    assert said[1] == pytest.approx(0.0, abs=1e-6)
+    assert said[2] > 1.0

@@ -45,6 +45,8 @@ from app.services.live_catalogue import LiveCatalogue
 from app.services.models import ModelRegistry
 from app.services.popularity import Popularity
 from app.services.recommend import Recommend, RecommendSettings
+from app.services.steering import LiveSteering, weights_over
+from app.services.steering_admin import SteeringAdmin
 from app.services.supervisor import Supervisor
 from app.services.triggers import RetrainTriggers
 from app.services.users import Users
@@ -52,7 +54,7 @@ from app.settings import Settings
 from app.telemetry import Metrics, configure_logging
 
 if TYPE_CHECKING:
-    from app.training.job import Retraining
+    from app.training.job import Outside, Retraining
 
 CHILD_DEADLINE_S = 30.0
 
@@ -135,7 +137,10 @@ def build(base: Foundation) -> Services:
     """
     settings, stores = base.settings, base.stores
     _make_scratch(settings)
-    models = make_models(base)
+    models, steering = make_models(base), make_steering(base)
+    catalogue = LiveCatalogue(items=stores.items, cache=base.cache, metrics=base.metrics)
+    popularity = make_popularity(base, catalogue, steering)
+    recommend = make_recommend(base, models, catalogue, popularity, steering)
     return Services(
         catalogue=Catalogue(items=stores.items, cache=base.cache),
         health=Health(items=stores.items, cache=base.cache, models=models),
@@ -148,7 +153,16 @@ def build(base: Foundation) -> Services:
         jobs=make_running_jobs(base) if settings.jobs == "embedded" else make_jobs(base),
         keys=make_keys(base),
         models=models,
-        recommend=make_recommend(base, models),
+        recommend=recommend,
+        steering=SteeringAdmin(
+            definitions=stores.definitions,
+            live=steering,
+            popularity=popularity,
+            recommend=recommend,
+            cache=base.cache,
+            audit=stores.audit,
+            metrics=base.metrics,
+        ),
         users=make_users(base),
     )
 
@@ -205,19 +219,38 @@ def make_users(base: Foundation) -> Users:
     )
 
 
-def make_recommend(base: Foundation, models: ModelRegistry) -> Recommend:
-    """Every list; it starts and stops its own snapshot of the catalogue and its own counts."""
-    catalogue = LiveCatalogue(items=base.stores.items, cache=base.cache, metrics=base.metrics)
-    popularity = Popularity(
+def make_steering(base: Foundation) -> LiveSteering:
+    """What is in force; not read yet."""
+    return LiveSteering(
+        definitions=base.stores.definitions,
+        clock=base.clock,
+        weights=weights_of(base.settings),
+        metrics=base.metrics,
+    )
+
+
+def make_popularity(base: Foundation, catalogue: LiveCatalogue, steering: LiveSteering) -> Popularity:
+    """What many people did; not counted yet."""
+    return Popularity(
         events=base.stores.events,
         catalogue=catalogue,
         clock=base.clock,
-        weights=weights_of(base.settings),
+        weights=steering.weights,
         half_life_days=base.settings.popularity_half_life_days,
         last_resort=LastResortFile(base.settings.scratch_dir / "last_resort.json"),
         metrics=base.metrics,
         poll_s=base.settings.popularity_poll_s,
     )
+
+
+def make_recommend(
+    base: Foundation,
+    models: ModelRegistry,
+    catalogue: LiveCatalogue,
+    popularity: Popularity,
+    steering: LiveSteering,
+) -> Recommend:
+    """Every list; it starts and stops the catalogue, the counts and the steering that it is given."""
     return Recommend(
         models=models,
         events=base.stores.events,
@@ -225,7 +258,7 @@ def make_recommend(base: Foundation, models: ModelRegistry) -> Recommend:
         popularity=popularity,
         cache=base.cache,
         clock=base.clock,
-        weights=weights_of(base.settings),
+        steering=steering,
         metrics=base.metrics,
         settings=RecommendSettings(
             deadline_s=base.settings.recommend_deadline_s,
@@ -311,10 +344,21 @@ async def run_job(settings: Settings, job_id: str) -> Job:
 @asynccontextmanager
 async def retraining(settings: Settings) -> AsyncIterator[tuple[Foundation, Retraining]]:
     """What trains, judges and publishes, for a child or a command."""
-    from app.training.job import Outside, Retraining
+    from app.training.job import Retraining
 
     base = lay_foundation(settings, deadline_s=CHILD_DEADLINE_S)
-    outside = Outside(
+    try:
+        weights = await weights_over(weights_of(settings), base.stores.definitions)
+        yield base, Retraining(_outside(base, weights))
+    finally:
+        await base.close()
+
+
+def _outside(base: Foundation, weights: Mapping[str, EventWeight]) -> Outside:
+    from app.training.job import Outside
+
+    settings = base.settings
+    return Outside(
         event_log=base.stores.event_log,
         item_log=base.stores.item_log,
         versions=base.stores.versions,
@@ -324,15 +368,11 @@ async def retraining(settings: Settings) -> AsyncIterator[tuple[Foundation, Retr
         reference=open_reference,
         audit=base.stores.audit,
         clock=base.clock,
-        weights=weights_of(settings),
+        weights=weights,
         scratch=settings.scratch_dir,
         git_commit=git_commit(),
         warm_start=settings.retrain_warm_start,
     )
-    try:
-        yield base, Retraining(outside)
-    finally:
-        await base.close()
 
 
 @contextmanager

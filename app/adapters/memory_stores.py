@@ -9,6 +9,7 @@ from app.adapters.memory_admin import (
     MemoryModelVersionStore,
 )
 from app.adapters.memory_catalogue import MemoryItemLog, MemoryItemStore
+from app.adapters.memory_definitions import MemoryDefinitionStore
 from app.adapters.memory_events import MemoryEventLog, MemoryEventStore
 from app.adapters.memory_state import MemoryState
 from app.adapters.memory_users import MemoryUserStore
@@ -16,6 +17,7 @@ from app.domain.ports import Clock, Stores
 
 __all__ = [
     "MemoryAuditLog",
+    "MemoryDefinitionStore",
     "MemoryEventLog",
     "MemoryEventStore",
     "MemoryItemLog",
@@ -41,5 +43,6 @@ def memory_stores(*, clock: Clock) -> Stores:
         keys=MemoryKeyStore(),
         jobs=MemoryJobStore(clock=clock),
         versions=MemoryModelVersionStore(clock=clock),
+        definitions=MemoryDefinitionStore(clock=clock),
         audit=MemoryAuditLog(clock=clock),
     )

@@ -17,6 +17,7 @@ from app.api import (
     routes_admin_jobs,
     routes_admin_keys,
     routes_admin_models,
+    routes_admin_steering,
     routes_docs,
     routes_events,
     routes_health,
@@ -47,6 +48,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     routes_admin_jobs.router,
     routes_admin_models.router,
     routes_admin_keys.router,
+    routes_admin_steering.router,
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import Query
 from pydantic import Field
@@ -58,9 +58,7 @@ async def recommend_to_user(
     user_id: PathId,
     services: ServicesDep,
     n: Places = 10,
-    scenario: Annotated[
-        Literal["home", "basket", "trending", "popular", "latest"], Query(description="A named pipeline.")
-    ] = "home",
+    scenario: Annotated[Line, Query(description="A named pipeline.")] = "home",
 ) -> RecommendationAnswer:
     """The short form of the personal list."""
     caller.require_user(user_id)

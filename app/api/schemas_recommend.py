@@ -28,9 +28,9 @@ FieldName = Literal[
 N = Annotated[int, Field(ge=1, le=100, description="Places.")]
 Scenario = Annotated[
     Line,
-    Field(description="A named pipeline: home, product, basket, trending, popular or latest."),
-    WithJsonSchema(
-        {"type": "string", "enum": ["home", "product", "basket", "trending", "popular", "latest"]}
+    Field(
+        description="A named pipeline: home, product, basket, trending, popular, latest, or one of your own.",
+        examples=["home"],
     ),
 ]
 FilterObject = Annotated[
@@ -40,7 +40,8 @@ FilterObject = Annotated[
             "type": "object",
             "description": (
                 'One of {"all": […]}, {"any": […]}, {"not": {…}} or {"field", "op", "value"}; op is one of '
-                f"{', '.join(OPS)}. Fields are an item's own and attributes.NAME."
+                f"{', '.join(OPS)}. Fields are an item's own and attributes.NAME; a value may be "
+                '{"context": FIELD, "times": 1.2}, taken from the item of the context.'
             ),
             "examples": [{"field": "price", "op": "lte", "value": 50}],
         }
@@ -117,8 +118,8 @@ class ListOptions(Schema):
     exclude_item_ids: Annotated[list[Id], Field(max_length=500)] = Field(
         default=[], description="Left out, also by the fallback."
     )
-    diversity: Annotated[float, Field(ge=0, le=1)] = Field(
-        default=0.0, description="0: by score alone; 1: most diverse."
+    diversity: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        default=None, description="0: by score alone; 1: most diverse; unset: the scenario's own."
     )
     fields: Annotated[list[FieldName], Field(max_length=16)] = Field(
         default=[], description="Item fields to return."

@@ -34,6 +34,7 @@ WORDS: Mapping[str, str] = {
     "float_parsing": "must be a number",
     "finite_number": "must be a finite number",
     "literal_error": "must be {expected}",
+    "greater_than": "must be more than {gt:.15g}",
     "greater_than_equal": "must be {ge:.15g} or more",
     "less_than_equal": "must be {le:.15g} or less",
     "too_short": "must hold {min_length} or more entries",

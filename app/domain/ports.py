@@ -15,6 +15,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from app.domain.steering import Definition, DefinitionKind
 from app.domain.types import (
     ApiKey,
     Event,
@@ -299,6 +300,25 @@ class ModelVersionStore(Protocol):
         """Set the state of a version that is not live."""
 
 
+class DefinitionStore(Protocol):
+    """Scenarios, rules and settings in versions. Every write takes the next `revision`."""
+
+    async def revision(self) -> int:
+        """The revision of the newest write; 0 before the first."""
+
+    async def current(self) -> list[Definition]:
+        """The newest version of each name that is not deleted, by kind and name."""
+
+    async def history(self, kind: DefinitionKind, name: str) -> list[Definition]:
+        """Every version, newest first; empty where the name was never used."""
+
+    async def put(self, kind: DefinitionKind, name: str, body: JsonObject, *, by: str) -> Definition:
+        """Write the next version."""
+
+    async def delete(self, kind: DefinitionKind, name: str, *, by: str) -> None:
+        """Write that it is gone; its versions stay. Raises `NotFoundError`."""
+
+
 class AuditLog(Protocol):
     """Who did what; append-only."""
 
@@ -318,6 +338,7 @@ class Stores:
     keys: KeyStore
     jobs: JobStore
     versions: ModelVersionStore
+    definitions: DefinitionStore
     audit: AuditLog
 
 

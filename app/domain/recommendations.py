@@ -53,7 +53,7 @@ class RecommendationRequest:
     Attributes:
         scenario: Name of a pipeline.
         filter: The filter language's JSON, not parsed yet.
-        diversity: 0 is by score alone, 1 the most diverse.
+        diversity: 0 is by score alone, 1 the most diverse; None is the scenario's own.
         exclude_seen: None is the scenario's own rule.
         category: Keep items of this category (the short calls' form of a filter).
         window_days: Popular, trending and latest lists look back so far.
@@ -66,7 +66,7 @@ class RecommendationRequest:
     n: int = 10
     filter: JsonObject | None = None
     exclude_item_ids: tuple[str, ...] = ()
-    diversity: float = 0.0
+    diversity: float | None = None
     fields: tuple[str, ...] = ()
     explain: bool = False
     exclude_seen: ExcludeSeen | None = None

@@ -2,6 +2,10 @@
 
     {"all": [CLAUSE…]} · {"any": [CLAUSE…]} · {"not": CLAUSE} · {"field": NAME, "op": OP, "value": VALUE}
 
+VALUE may be taken from the item that the list is about: {"context": NAME}, or {"context": NAME, "times": 1.2}
+of a number. Where there is no such item, or it lacks the value, there is nothing to compare with, and every
+item satisfies the clause.
+
 A field without a value satisfies `ne`, `none_of` and `exists: false` and nothing else. On a list
 (`categories`, an attribute that is a list) `eq` means "holds".
 """
@@ -9,15 +13,23 @@ A field without a value satisfies `ne`, `none_of` and `exists: false` and nothin
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
-
-import numpy as np
 
 from app.domain.errors import FieldError, InvalidInputError
-from app.pipeline.catalogue import CatalogueSnapshot
-from app.pipeline.columns import ATTRIBUTE_PREFIX, ITEM_FIELDS, BoolArray, Token
+from app.pipeline.clauses import (
+    LIST_OPS,
+    ORDER_OPS,
+    SET_OPS,
+    All,
+    Any,
+    Clause,
+    Exists,
+    Not,
+    Order,
+    ToContext,
+    Tokens,
+)
+from app.pipeline.columns import ATTRIBUTE_PREFIX, ITEM_FIELDS, Token
 
 MAX_CLAUSES = 64
 MAX_DEPTH = 8
@@ -28,104 +40,7 @@ NUMBER_FIELDS = frozenset({"price"})
 TIME_FIELDS = frozenset({"published_at", "created_at"})
 TRUTH_FIELDS = frozenset({"in_stock", "hidden"})
 
-ORDER_OPS: Mapping[str, np.ufunc] = {
-    "lt": np.less,
-    "lte": np.less_equal,
-    "gt": np.greater,
-    "gte": np.greater_equal,
-}
-LIST_OPS = ("any_of", "all_of", "none_of")
 OPS = ("eq", "ne", *ORDER_OPS, "between", *LIST_OPS, "exists")
-
-
-class Clause(Protocol):
-    """A part of a filter, or the whole of it."""
-
-    def mask(self, catalogue: CatalogueSnapshot) -> BoolArray:
-        """Bool (items,): which items satisfy it."""
-
-
-@dataclass(frozen=True, slots=True)
-class All:
-    """Every clause holds; true where there is none."""
-
-    clauses: tuple[Clause, ...]
-
-    def mask(self, catalogue: CatalogueSnapshot) -> BoolArray:
-        """Which items satisfy it."""
-        held = np.ones(len(catalogue), dtype=np.bool_)
-        for clause in self.clauses:
-            held &= clause.mask(catalogue)
-        return held
-
-
-@dataclass(frozen=True, slots=True)
-class Any:
-    """At least one clause holds; false where there is none."""
-
-    clauses: tuple[Clause, ...]
-
-    def mask(self, catalogue: CatalogueSnapshot) -> BoolArray:
-        """Which items satisfy it."""
-        held = np.zeros(len(catalogue), dtype=np.bool_)
-        for clause in self.clauses:
-            held |= clause.mask(catalogue)
-        return held
-
-
-@dataclass(frozen=True, slots=True)
-class Not:
-    """The clause does not hold."""
-
-    clause: Clause
-
-    def mask(self, catalogue: CatalogueSnapshot) -> BoolArray:
-        """Which items satisfy it."""
-        return ~self.clause.mask(catalogue)
-
-
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """`any_of`, `all_of`, `none_of`, and `eq` and `ne` as their forms with one value."""
-
-    field: str
-    op: str
-    values: tuple[Token, ...]
-
-    def mask(self, catalogue: CatalogueSnapshot) -> BoolArray:
-        """Which items satisfy it."""
-        column = catalogue.column(self.field)
-        if self.op == "all_of":
-            return column.holds_all(self.values)
-        held = column.holds_any(self.values)
-        return ~held if self.op == "none_of" else held
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """A comparison with a number or a time."""
-
-    field: str
-    op: str
-    value: float
-
-    def mask(self, catalogue: CatalogueSnapshot) -> BoolArray:
-        """Which items satisfy it."""
-        held: BoolArray = ORDER_OPS[self.op](catalogue.column(self.field).numbers, self.value)
-        return held
-
-
-@dataclass(frozen=True, slots=True)
-class Exists:
-    """Whether there is a value."""
-
-    field: str
-    wanted: bool
-
-    def mask(self, catalogue: CatalogueSnapshot) -> BoolArray:
-        """Which items satisfy it."""
-        present = catalogue.column(self.field).present()
-        return present if self.wanted else np.logical_not(present)
 
 
 def parse_filter(body: object, *, pointer: str = "/filter") -> Clause:
@@ -198,23 +113,48 @@ def comparison(field: object, op: object, value: object, pointer: str) -> Clause
     if op not in OPS:
         raise _refuse(f"{pointer}/op", f"is not one of {', '.join(OPS)}")
     at = f"{pointer}/value"
-    if op == "exists":
-        if not isinstance(value, bool):
-            raise _refuse(at, "exists takes true or false")
-        return Exists(field, value)
-    if op in ORDER_OPS:
-        return Order(field, str(op), _orderable(field, value, at))
+    if isinstance(value, Mapping) and "context" in value:
+        return _to_context(field, str(op), value, at)
     if op == "between":
         low, high = _pair(value, at)
-        return All(
-            (
-                Order(field, "gte", _orderable(field, low, f"{at}/0")),
-                Order(field, "lte", _orderable(field, high, f"{at}/1")),
-            )
-        )
-    if op in LIST_OPS:
-        return Tokens(field, str(op), _values(field, value, at))
-    return Tokens(field, "any_of" if op == "eq" else "none_of", (_token(field, value, at),))
+        least, most = _orderable(field, low, f"{at}/0"), _orderable(field, high, f"{at}/1")
+        return All((Order(field, "gte", least), Order(field, "lte", most)))
+    if op in ORDER_OPS:
+        return Order(field, str(op), _orderable(field, value, at))
+    return _exists(field, value, at) if op == "exists" else _tokens(field, str(op), value, at)
+
+
+def _exists(field: str, value: object, at: str) -> Clause:
+    if not isinstance(value, bool):
+        raise _refuse(at, "exists takes true or false")
+    return Exists(field, value)
+
+
+def _tokens(field: str, op: str, value: object, at: str) -> Clause:
+    values = _values(field, value, at) if op in LIST_OPS else (_token(field, value, at),)
+    return Tokens(field, SET_OPS[op], values)
+
+
+def _to_context(field: str, op: str, value: Mapping[str, object], at: str) -> Clause:
+    for key in value:
+        if key not in {"context", "times"}:
+            raise _refuse(f"{at}/{escaped(key)}", "has no place beside context and times")
+    other, times = value.get("context"), value.get("times", 1)
+    if op not in ORDER_OPS and op not in SET_OPS:
+        raise _refuse(at, f"{op} cannot be taken from the context item")
+    if not isinstance(other, str) or not _is_field(other):
+        raise _refuse(f"{at}/context", "is not a field of an item; attributes are attributes.NAME")
+    if isinstance(times, bool) or not isinstance(times, int | float):
+        raise _refuse(f"{at}/times", "a number is needed")
+    if op in ORDER_OPS and not (_has_order(field) and _has_order(other)):
+        raise _refuse(at, "this field has no order; price, times and number attributes have one")
+    if times != 1 and TIME_FIELDS & {field, other}:
+        raise _refuse(f"{at}/times", "a time cannot be multiplied")
+    return ToContext(field, op, other, float(times))
+
+
+def _has_order(field: str) -> bool:
+    return field in NUMBER_FIELDS or field in TIME_FIELDS or field.startswith(ATTRIBUTE_PREFIX)
 
 
 def _is_field(field: str) -> bool:
@@ -254,7 +194,7 @@ def _token(field: str, value: object, at: str) -> Token:
 def _orderable(field: str, value: object, at: str) -> float:
     if field in TIME_FIELDS:
         return _time(value, at)
-    if field not in NUMBER_FIELDS and not field.startswith(ATTRIBUTE_PREFIX):
+    if not _has_order(field):
         raise _refuse(at, "this field has no order; price, times and number attributes have one")
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _refuse(at, "a number is needed")

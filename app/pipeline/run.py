@@ -1,37 +1,24 @@
-"""One list from start to end: candidates, filters, blend, rerank, and the chain that fills what is left."""
+"""One list from start to end: filters, candidates, blend, rerank, rules, and the chain that fills up."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from app.domain.recommendations import Context, ExcludeSeen, RecommendationRequest
-from app.domain.types import Query
-from app.pipeline import blend, candidates, scenarios
-from app.pipeline.candidates import ModelView, PopularView
+from app.domain.recommendations import Context, ExcludeSeen
+from app.pipeline import blend
+from app.pipeline.adjust import adjusted
 from app.pipeline.catalogue import CatalogueSnapshot
 from app.pipeline.columns import BoolArray, FloatArray, IntArray
-from app.pipeline.filters import Clause
-from app.pipeline.history import NO_PAST, Past
+from app.pipeline.question import Question
 from app.pipeline.rerank import category_vectors, diversified, pool_size
-from app.pipeline.scenarios import Scenario
+from app.pipeline.rules import PINNED, Caps, RuleKind, pins
+from app.pipeline.sources import named, scores_of, shares_of, steps
 
-SECONDS_PER_DAY = 86_400.0
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """Everything an answer is made from."""
-
-    request: RecommendationRequest
-    scenario: Scenario
-    catalogue: CatalogueSnapshot
-    popularity: PopularView
-    past: Past = NO_PAST
-    model: ModelView | None = None
-    clause: Clause | None = None
+POOL_UNDER_CAPS = 4
+"""So many times as many candidates are looked at where a cap may pass over some; then all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +29,19 @@ class Listed:
         scores: float64 (places,), 0 to 1, falling where nothing was diversified.
         sources: Which source put each there.
         filled: Places that the fallback chain filled.
+        pinned: Places that rules filled.
     """
 
     positions: IntArray
     scores: FloatArray
     sources: tuple[str, ...]
     filled: int
+    pinned: int = 0
+
+    @property
+    def own(self) -> int:
+        """Places that the scenario's own sources filled."""
+        return len(self.sources) - self.filled - self.pinned
 
 
 @dataclass(slots=True)
@@ -56,6 +50,7 @@ class _Draft:
 
     n: int
     mask: BoolArray
+    caps: Caps
     positions: list[IntArray] = field(default_factory=list)
     scores: list[FloatArray] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
@@ -63,6 +58,19 @@ class _Draft:
     @property
     def missing(self) -> int:
         return self.n - len(self.sources)
+
+    def best(self, scores: FloatArray, most: int, rank: IntArray) -> IntArray:
+        """The best that may stand in the list beside what stands there, at most so many; they are taken."""
+        if not self.caps:
+            picked = blend.top(scores, self.mask, most, rank)
+        else:
+            picked = self.caps.kept(blend.top(scores, self.mask, POOL_UNDER_CAPS * most, rank), most)
+            self.mask[picked] = False
+            if len(picked) < most:
+                rest = blend.top(scores, self.mask, len(scores), rank)
+                picked = np.concatenate([picked, self.caps.kept(rest, most - len(picked))])
+        self.mask[picked] = False
+        return picked
 
     def take(self, picked: IntArray, shares: FloatArray, source: str) -> None:
         """Put places at the end. Their scores are scaled below what stands there already."""
@@ -90,16 +98,26 @@ def listed(question: Question) -> Listed:
     Raises:
         ModelFailedError: The model's scores are not finite.
     """
-    draft = _Draft(question.request.n, admissible(question))
+    mask, catalogue = admissible(question), question.catalogue
+    pinned = pins(question.rules, catalogue, mask)[: question.request.n]
+    draft = _Draft(question.request.n - len(pinned), mask, Caps(question.rules, catalogue, question.about))
+    mask[[position for _, position in pinned]] = False
+    draft.caps.count(position for _, position in pinned)
+    apart = _quotas(question, draft)
+    draft.n -= len(apart)
     own = _take_own(question, draft)
     for source in question.scenario.fallback:
         if draft.missing <= 0 or not draft.mask.any():
             break
-        scores = _scores(source, question)
+        scores = scores_of(source, question)
         if scores is not None:
-            picked = blend.top(scores, draft.mask, draft.missing, question.catalogue.rank)
-            draft.take(picked, _shares_of(source, scores[picked]), source)
-    return draft.listed(own)
+            lifted = adjusted(scores, question)
+            picked = draft.best(lifted, draft.missing, catalogue.rank)
+            shares = shares_of(source, scores[picked]) if lifted is scores else steps(len(picked))
+            draft.take(picked, shares, source)
+    made = _with_places(draft.listed(own), apart)
+    made = _with_places(made, [(place, position, PINNED) for place, position in pinned])
+    return replace(made, pinned=len(pinned))
 
 
 def admissible(question: Question) -> BoolArray:
@@ -131,7 +149,18 @@ def restrictions(question: Question) -> Iterator[tuple[str, str, BoolArray]]:
     if request.category is not None:
         yield "filter", "it is not of the category", catalogue.column("categories").holds(request.category)
     if question.clause is not None:
-        yield "filter", "it does not satisfy the filter", question.clause.mask(catalogue)
+        yield "filter", "it does not satisfy the filter", question.clause.mask(catalogue, question.about)
+    yield from _steered(question)
+
+
+def _steered(question: Question) -> Iterator[tuple[str, str, BoolArray]]:
+    catalogue, scenario = question.catalogue, question.scenario
+    if scenario.clause is not None:
+        why = f"it does not satisfy the filter of the scenario {scenario.name}"
+        yield "scenario", why, scenario.clause.mask(catalogue, question.about)
+    for rule in question.rules:
+        if rule.kind is RuleKind.EXCLUDE:
+            yield "rule", f"the rule {rule.name} excludes it", ~rule.mask(catalogue, question.about)
 
 
 def _asked_about(context: Context) -> tuple[str, ...]:
@@ -145,91 +174,70 @@ def _all_but(catalogue: CatalogueSnapshot, item_ids: frozenset[str] | tuple[str,
     return mask
 
 
+def _quotas(question: Question, draft: _Draft) -> list[tuple[int, int, str]]:
+    """Place, position and source of what stands in the list for its source's share of it, evenly spread."""
+    found: list[tuple[int, int, str]] = []
+    n = draft.n
+    for source, share in question.scenario.quotas:
+        scores = scores_of(source, question)
+        most = min(n - len(found), int(share * n + 0.5))
+        if scores is None or most <= 0:
+            continue
+        picked = draft.best(adjusted(scores, question), most, question.catalogue.rank).tolist()
+        found += [
+            (int((number + 1) * n / len(picked)) - 1, position, named(source, question))
+            for number, position in enumerate(picked)
+        ]
+    return sorted(found)
+
+
 def _take_own(question: Question, draft: _Draft) -> int:
     """Fill places from the scenario's own sources; returns how many."""
     parts = [
         (weight, scores, source)
         for source, weight in question.scenario.sources
-        if (scores := _scores(source, question)) is not None
+        if (scores := scores_of(source, question)) is not None
     ]
-    if not parts or not draft.mask.any():
+    if not parts or draft.n <= 0 or not draft.mask.any():
         return 0
-    z_scores = blend.blended([(weight, scores) for weight, scores, _ in parts])
-    request, catalogue = question.request, question.catalogue
-    pool = blend.top(z_scores, draft.mask, pool_size(request.n, request.diversity), catalogue.rank)
-    if request.diversity > 0 and len(pool):
-        vectors = question.model.unit_vectors(pool) if question.model is not None else None
-        vectors = vectors if vectors is not None else category_vectors(catalogue, pool)
-        pool = pool[diversified(z_scores[pool], vectors, request.n, request.diversity)]
-    source = parts[0][2]
-    draft.take(pool, blend.shares(z_scores[pool]), _named(source, question))
+    z_scores = adjusted(blend.blended([(weight, scores) for weight, scores, _ in parts]), question)
+    picked = _diverse(question, draft, z_scores) if question.diversity > 0 else None
+    if picked is None:
+        picked = draft.best(z_scores, draft.n, question.catalogue.rank)
+    draft.take(picked, blend.shares(z_scores[picked]), named(parts[0][2], question))
     return len(draft.sources)
 
 
-def _named(source: str, question: Question) -> str:
-    """What the answer calls a source: a model's by the kind of model."""
-    if source in scenarios.MODEL_SOURCES and question.model is not None:
-        return question.model.scorer.source
-    return source
+def _diverse(question: Question, draft: _Draft, z_scores: FloatArray) -> IntArray | None:
+    """The head of the list, reranked; None where there is no head."""
+    catalogue, diversity = question.catalogue, question.diversity
+    pool = blend.top(z_scores, draft.mask, pool_size(draft.n, diversity), catalogue.rank)
+    if not len(pool):
+        return None
+    vectors = question.model.unit_vectors(pool) if question.model is not None else None
+    vectors = vectors if vectors is not None else category_vectors(catalogue, pool)
+    if not draft.caps:
+        return pool[diversified(z_scores[pool], vectors, draft.n, diversity)]
+    order = pool[diversified(z_scores[pool], vectors, len(pool), diversity)]
+    return draft.caps.kept(order, draft.n)
 
 
-def _scores(source: str, question: Question) -> FloatArray | None:
-    """float64 (items,) of a source, or None where it has nothing to say."""
-    if source in scenarios.MODEL_SOURCES:
-        return _model_scores(source, question) if question.model is not None else None
-    catalogue, window = question.catalogue, question.request.window_days
-    if source == scenarios.LATEST:
-        return _latest_scores(question)
-    if source == scenarios.CATALOGUE:
-        # What only events made comes last of all: it is nobody's news, but better than a short list.
-        behind = np.where(catalogue.in_range, 0, len(catalogue.items))
-        return -(catalogue.rank + behind).astype(np.float64)
-    if source == scenarios.CONTENT:
-        place = _anchor(question)
-        return None if place is None else candidates.content(place, catalogue)
-    return question.popularity.scores(source, catalogue, window)
-
-
-def _latest_scores(question: Question) -> FloatArray:
-    """float64 (items,); without what only events made, unless the caller's own list is ranked."""
-    catalogue, window = question.catalogue, question.request.window_days
-    since = None if window is None else _window_start(question, window)
-    scores = candidates.latest(catalogue, since=since)
-    whole = question.request.only_item_ids is not None
-    return scores if whole else np.where(catalogue.in_range, scores, -np.inf)
-
-
-def _model_scores(source: str, question: Question) -> FloatArray | None:
-    model, catalogue = question.model, question.catalogue
-    assert model is not None  # noqa: S101  # the caller has looked
-    if source == scenarios.PERSONAL:
-        return model.scores(question.past.query, catalogue)
-    if source == scenarios.BASKET:
-        basket = question.request.context.basket
-        return model.scores(Query(basket, (1.0,) * len(basket)), catalogue)
-    place = _anchor(question)
-    return None if place is None else model.similar(place, catalogue)
-
-
-def _anchor(question: Question) -> int | None:
-    item_id = question.request.context.item_id
-    place = -1 if item_id is None else question.catalogue.position(item_id)
-    return place if place >= 0 else None
-
-
-def _window_start(question: Question, days: int) -> float:
-    return question.popularity.made_at.timestamp() - days * SECONDS_PER_DAY
-
-
-def _shares_of(source: str, scores: FloatArray) -> FloatArray:
-    """Raw scores of a fallback source as shares of its best; plain steps where the scale has no meaning."""
-    if source in {scenarios.POPULAR, scenarios.TRENDING, scenarios.CONTENT} and len(scores):
-        shares: FloatArray = scores / scores[0]
-        return shares
-    return np.asarray(1.0 / (1.0 + np.arange(len(scores))), dtype=np.float64)
-
-
-def everything(question: Question) -> Question:
-    """The same question for every place there is, by score alone: for explanations."""
-    size = max(1, len(question.catalogue))
-    return replace(question, request=replace(question.request, n=size, diversity=0.0))
+def _with_places(made: Listed, inserted: Sequence[tuple[int, int, str]]) -> Listed:
+    """The list with these put in, each at its place or at the end; they share their neighbour's score."""
+    positions, scores, sources = made.positions.tolist(), made.scores.tolist(), list(made.sources)
+    for wanted, position, source in inserted:
+        place = min(wanted, len(positions))
+        score = scores[max(0, place - 1)] if scores else 1.0
+        positions.insert(place, position)
+        scores.insert(place, score)
+        sources.insert(place, source)
+    return (
+        replace(
+            made,
+            positions=np.array(positions, dtype=np.int64),
+            scores=np.array(scores, dtype=np.float64),
+            sources=tuple(sources),
+        )
+        if inserted
+        else made
+    )

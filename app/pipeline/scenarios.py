@@ -1,17 +1,25 @@
-"""The built-in pipelines by name: which sources answer, what fills up, what was seen and is left out."""
+"""Named pipelines: which sources answer, what fills up, what is left out; built in, or as a shop wrote it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Literal
 
+from app.domain.errors import FieldError, InvalidInputError
 from app.domain.recommendations import ExcludeSeen
+from app.domain.types import JsonObject
+from app.pipeline.clauses import Clause
+from app.pipeline.filters import parse_filter
 
 POPULAR, TRENDING, LATEST, CONTENT, CATALOGUE = "popular", "trending", "latest", "content", "catalogue"
 PERSONAL, SIMILAR, BASKET = "personal", "similar", "basket"
 MODEL_SOURCES = frozenset({PERSONAL, SIMILAR, BASKET})
+SourceName = Literal["personal", "similar", "basket", "content", "trending", "popular", "latest", "catalogue"]
+FillerName = Literal["content", "trending", "popular", "latest", "catalogue"]
 LAST_RESORTS = (POPULAR, LATEST, CATALOGUE)
+WITH_A_CALL_OF_ITS_OWN = MappingProxyType({"rank": "POST /v1/rank"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,17 +30,37 @@ class Scenario:
         sources: Sources and weights whose scores are blended.
         fallback: Sources that fill the places left, in this order.
         exclude_seen: What of the person's past is left out where the request does not say.
+        quotas: Sources that get a share of the places, 0 to 1, for themselves.
+        clause: What every item of the list satisfies, beside the request's own filter.
+        diversity: Where the request does not say.
+        novelty: Standard deviations of score that the most popular items lose, 0 for none.
+        version: Of its definition; 0 where it is built in.
     """
 
     name: str
     sources: tuple[tuple[str, float], ...]
     fallback: tuple[str, ...] = LAST_RESORTS
     exclude_seen: ExcludeSeen = ExcludeSeen.NONE
+    quotas: tuple[tuple[str, float], ...] = ()
+    clause: Clause | None = None
+    diversity: float = 0.0
+    novelty: float = 0.0
+    version: int = 0
 
     @property
     def asks_model(self) -> bool:
         """Whether a trained model takes part."""
-        return any(source in MODEL_SOURCES for source, _ in self.sources)
+        return any(source in MODEL_SOURCES for source, _ in (*self.sources, *self.quotas))
+
+    @property
+    def main_source(self) -> str:
+        """The source that the list is mostly of."""
+        return (self.sources or self.quotas)[0][0]
+
+    @property
+    def needs_item(self) -> bool:
+        """Whether the list is about an item that the request has to name."""
+        return self.main_source in {SIMILAR, CONTENT}
 
 
 SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
@@ -49,3 +77,61 @@ SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
         )
     }
 )
+
+
+def scenario_of(name: str, body: JsonObject, *, version: int = 0, at: str = "") -> Scenario:
+    """The scenario that a definition describes.
+
+    Args:
+        name: Its name.
+        body: As `body_of` writes it; members left out have their defaults.
+        version: Of the definition.
+        at: Where the body stands in the request's, for pointers.
+
+    Raises:
+        InvalidInputError: Its parts do not fit together; with pointers.
+    """
+    given = [(part["source"], part.get("weight", 1.0), part.get("quota")) for part in body["sources"]]
+    faults = [*_twice((source for source, _, _ in given), f"{at}/sources", "/source")]
+    fallback = tuple(body.get("fallback", LAST_RESORTS))
+    faults += _twice(fallback, f"{at}/fallback")
+    if sum(quota for _, _, quota in given if quota is not None) > 1:
+        faults.append(FieldError(f"{at}/sources", "have quotas of more than 1 in all"))
+    if faults:
+        raise InvalidInputError("The scenario is not valid.", faults)
+    filter_ = body.get("filter")
+    return Scenario(
+        name=name,
+        sources=tuple((source, weight) for source, weight, quota in given if quota is None),
+        fallback=fallback,
+        exclude_seen=ExcludeSeen(body.get("exclude_seen", ExcludeSeen.NONE)),
+        quotas=tuple((source, quota) for source, _, quota in given if quota is not None),
+        clause=None if filter_ is None else parse_filter(filter_, pointer=f"{at}/filter"),
+        diversity=body.get("diversity", 0.0),
+        novelty=body.get("novelty", 0.0),
+        version=version,
+    )
+
+
+def body_of(scenario: Scenario) -> JsonObject:
+    """A built-in scenario as a definition."""
+    blended = [{"source": source, "weight": weight, "quota": None} for source, weight in scenario.sources]
+    apart = [{"source": source, "weight": 1.0, "quota": share} for source, share in scenario.quotas]
+    return {
+        "sources": [*blended, *apart],
+        "fallback": list(scenario.fallback),
+        "filter": None,
+        "exclude_seen": scenario.exclude_seen.value,
+        "diversity": scenario.diversity,
+        "novelty": scenario.novelty,
+    }
+
+
+def _twice(names: Iterable[str], pointer: str, member: str = "") -> list[FieldError]:
+    met: set[str] = set()
+    faults = []
+    for place, name in enumerate(names):
+        if name in met:
+            faults.append(FieldError(f"{pointer}/{place}{member}", "stands there twice"))
+        met.add(name)
+    return faults

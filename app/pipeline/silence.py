@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from app.pipeline import scenarios
-from app.pipeline.run import Question, admissible
+from app.pipeline.question import Question
+from app.pipeline.run import admissible
 
 NO_ITEMS = "no-items"
 UNKNOWN_ITEM = "unknown-item"
@@ -19,7 +20,7 @@ def why_silent(question: Question) -> str:
     """A code for a list without a place of the scenario's own source."""
     if not admissible(question).any():
         return NO_ITEMS
-    source = question.scenario.sources[0][0]
+    source = question.scenario.main_source
     if (
         source == scenarios.SIMILAR
         and question.catalogue.position(question.request.context.item_id or "") < 0

@@ -14,14 +14,22 @@ from app.domain.recommendations import (
     ServedBy,
 )
 
-FORMAT = "1"
+FORMAT = "2"
 """Changed with the meaning of the bytes, so that two releases never read each other's lists."""
 
 
-def list_key(request: RecommendationRequest, *, model_version: str | None, counts_version: str | None) -> str:
+def list_key(
+    request: RecommendationRequest,
+    *,
+    model_version: str | None,
+    counts_version: str | None,
+    steering_version: str,
+) -> str:
     """What tells this list from every other one of the same subject."""
     asked = json.dumps(
-        [FORMAT, model_version, counts_version, asdict(request)], sort_keys=True, ensure_ascii=False
+        [FORMAT, model_version, counts_version, steering_version, asdict(request)],
+        sort_keys=True,
+        ensure_ascii=False,
     )
     return hashlib.blake2b(asked.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 

@@ -18,9 +18,11 @@ from app.domain.recommendations import (
 from app.pipeline import explain
 from app.pipeline.candidates import ModelView, PopularView, bind, popular_view, popular_view_over
 from app.pipeline.catalogue import CatalogueSnapshot
-from app.pipeline.filters import Clause
+from app.pipeline.clauses import Clause
 from app.pipeline.history import NO_PAST, Past
-from app.pipeline.run import Listed, Question, everything, listed, restrictions
+from app.pipeline.question import Question, everything
+from app.pipeline.rules import Rule
+from app.pipeline.run import Listed, listed, restrictions
 from app.pipeline.scenarios import CONTENT, Scenario
 from app.pipeline.silence import why_silent
 from app.services.popularity import Counted
@@ -38,12 +40,16 @@ class Plan:
 
     Attributes:
         scorer: The model to ask; None where the scenario asks none, or none is live.
+        rules: Those that act in the scenario now, in their order.
+        steering_version: What scenario and rules are of.
     """
 
     request: RecommendationRequest
     scenario: Scenario
     clause: Clause | None
     scorer: Scorer | None
+    rules: tuple[Rule, ...] = ()
+    steering_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +92,7 @@ class Bench:
                 made.positions, made.scores, made.sources, reasons, strict=True
             )
         )
-        own = len(made.sources) - made.filled
+        own = made.own + made.pinned
         return Recommendation(
             recommendation_id="",
             scenario=plan.scenario.name,
@@ -155,6 +161,7 @@ class Bench:
             popularity=self._popular,
             past=material.past,
             clause=plan.clause,
+            rules=plan.rules,
         )
 
 

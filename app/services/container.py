@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from app.services.keys import Keys
     from app.services.models import ModelRegistry
     from app.services.recommend import Recommend
+    from app.services.steering_admin import SteeringAdmin
     from app.services.users import Users
 
 
@@ -27,4 +28,5 @@ class Services:
     keys: Keys
     models: ModelRegistry
     recommend: Recommend
+    steering: SteeringAdmin
     users: Users

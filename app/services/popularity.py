@@ -66,7 +66,7 @@ class Popularity:
         events: The store.
         catalogue: Names what may be shown, for the list on disk.
         clock: Wall time.
-        weights: What each event counts.
+        weights: What each event counts; may change while it runs.
         half_life_days: Days after which a sale counts half.
         last_resort: The list on disk.
         metrics: Counts failures.
@@ -94,7 +94,8 @@ class Popularity:
         self._metrics = metrics
         self._poll_s = poll_s
         self._seq = -1
-        self._current = _counted([], weights, clock.now())
+        self._weighed = dict(weights)
+        self._current = _counted([], self._weighed, clock.now())
         self._saved: tuple[str, int] | None = None
         self._saved_at = 0.0
         # One after the other, so that what was begun earlier never ends later.
@@ -118,22 +119,23 @@ class Popularity:
         _log.warning("popularity.last_resort.taken", items=len(items))
 
     async def refresh(self) -> None:
-        """Count again if anything new came. Raises `StorageUnavailableError`."""
+        """Count again if anything new came, or weighs otherwise. Raises `StorageUnavailableError`."""
         async with self._turn:
             await self._refresh()
 
     async def _refresh(self) -> None:
         new, highest = await self._events.count_since(max(self._seq, 0))
-        today = self._clock.now().date()
-        if self._seq >= 0 and not new and self._current.at.date() == today:
+        today, weights = self._clock.now().date(), dict(self._weights)
+        same = self._current.at.date() == today and self._weighed == weights
+        if self._seq >= 0 and not new and same:
             return
         now = self._clock.now()
         rows = await self._events.daily_counts(now - timedelta(days=HALF_LIVES * self.half_life_days))
         if not rows:
             # A shop's old export: all of it is long ago, and still says what sells.
             rows = await self._events.daily_counts(LONG_AGO)
-        self._current = await asyncio.to_thread(_counted, rows, self._weights, now)
-        self._seq = highest
+        self._current = await asyncio.to_thread(_counted, rows, weights, now)
+        self._seq, self._weighed = highest, weights
 
     async def save_last_resort(self) -> None:
         """Write the best of what may be shown to disk, if it may have changed."""
@@ -190,5 +192,6 @@ def _counted(
     rows: Sequence[tuple[str, str, str, int]], weights: Mapping[str, EventWeight], at: datetime
 ) -> Counted:
     ordered = sorted(rows)
-    digest = hashlib.blake2b(repr((at.date(), ordered)).encode(), digest_size=8).hexdigest()
+    counted = repr((at.date(), ordered, sorted((name, str(one)) for name, one in weights.items())))
+    digest = hashlib.blake2b(counted.encode(), digest_size=8).hexdigest()
     return Counted(counts=daily_counts(ordered, weights), at=at, version=digest)

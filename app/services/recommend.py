@@ -8,7 +8,7 @@ plan (422 for what cannot be) ─► cache ─► one computation a list ─► 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -24,9 +24,10 @@ from app.domain.recommendations import (
     ServedBy,
 )
 from app.domain.types import Subject
-from app.domain.weights import EventWeight
 from app.pipeline.filters import parse_filter
-from app.pipeline.scenarios import SCENARIOS, Scenario
+from app.pipeline.rules import acting
+from app.pipeline.scenarios import BASKET, WITH_A_CALL_OF_ITS_OWN, Scenario
+from app.pipeline.steering import Steering
 from app.services.answer_codec import decoded, encoded, list_key
 from app.services.answering import Bench, Material, Plan
 from app.services.deadlines import LateError, Patience
@@ -35,6 +36,7 @@ from app.services.live_catalogue import SUBJECT as CATALOGUE_SUBJECT
 from app.services.live_catalogue import LiveCatalogue
 from app.services.popularity import Popularity
 from app.services.reading import NO_SUBJECT, Reader
+from app.services.steering import LiveSteering
 from app.telemetry import Metrics
 
 _log = structlog.get_logger(__name__)
@@ -95,7 +97,7 @@ class Recommend:
         popularity: The counts; started and stopped here.
         cache: Lists made before.
         clock: Wall time.
-        weights: What each event says.
+        steering: Scenarios, rules and weights; started and stopped here.
         metrics: Counts what went wrong.
         settings: Deadlines and limits.
     """
@@ -109,7 +111,7 @@ class Recommend:
         popularity: Popularity,
         cache: ListCache,
         clock: Clock,
-        weights: Mapping[str, EventWeight],
+        steering: LiveSteering,
         metrics: Metrics,
         settings: RecommendSettings | None = None,
     ) -> None:
@@ -117,6 +119,7 @@ class Recommend:
         self._models = models
         self._catalogue = catalogue
         self._popularity = popularity
+        self._steering = steering
         self._cache = cache
         self._metrics = metrics
         self._deadline_s = settings.deadline_s
@@ -125,7 +128,7 @@ class Recommend:
             catalogue=catalogue,
             popularity=popularity,
             clock=clock,
-            weights=weights,
+            weights=steering.weights,
             metrics=metrics,
             deadline_s=settings.database_deadline_s,
             history_limit=settings.history_limit,
@@ -149,9 +152,11 @@ class Recommend:
             await self._popularity.load_last_resort()
         self._catalogue.follow()
         self._popularity.follow()
+        self._steering.follow()
 
     async def stop(self) -> None:
         """Stop what runs in the background."""
+        await self._steering.stop()
         await self._popularity.stop()
         await self._catalogue.stop()
         for task in self._aloft:
@@ -174,13 +179,27 @@ class Recommend:
         Raises:
             InvalidInputError: A scenario that does not exist, a filter that cannot be read.
         """
-        return await self._answer(self._plan(request, at=at))
+        return await self._answer(self._plan(request, self._steering.current, at=at))
 
     async def rank(self, request: RecommendationRequest) -> Recommendation:
         """The caller's own items, `only_item_ids`, best first for this person."""
         item_ids = tuple(dict.fromkeys(request.only_item_ids or ()))
         request = replace(request, scenario="rank", only_item_ids=item_ids, n=max(1, len(item_ids)))
-        return await self._answer(self._planned(request, SCENARIOS["rank"], at=""))
+        steering = self._steering.current
+        return await self._answer(self._planned(request, steering.scenarios["rank"], steering, at=""))
+
+    async def preview(
+        self, request: RecommendationRequest, steering: Steering, *, at: str = ""
+    ) -> Recommendation:
+        """The list as it would be under another steering; neither kept nor counted.
+
+        Raises:
+            InvalidInputError: As `recommend`.
+        """
+        plan = self._plan(request, steering, at=at)
+        material = await self._reader.material(plan.request)
+        answer = await self._spare_lane.run(lambda: self._spare_bench.answer(plan, material))
+        return replace(answer, recommendation_id=_new_id())
 
     async def page(self, placements: Sequence[RecommendationRequest]) -> list[Recommendation]:
         """Several lists for one page, none of them with an item of an earlier one.
@@ -189,7 +208,7 @@ class Recommend:
             InvalidInputError: One of them cannot be; its pointer begins with `/placements/N`.
         """
         for number, placement in enumerate(placements):
-            self._plan(placement, at=f"/placements/{number}")
+            self._plan(placement, self._steering.current, at=f"/placements/{number}")
         answers: list[Recommendation] = []
         shown: tuple[str, ...] = ()
         for placement in placements:
@@ -200,7 +219,8 @@ class Recommend:
 
     async def explain(self, user_id: str, item_id: str) -> Explanation:
         """Why the item stands in the user's personal list, or why not."""
-        plan = self._plan(RecommendationRequest(subject=Subject(user_id=user_id)), at="")
+        request = RecommendationRequest(subject=Subject(user_id=user_id))
+        plan = self._plan(request, self._steering.current, at="")
         material = await self._reader.material(plan.request)
         work = self._lane.run(lambda: self._bench.explanation(plan, material, item_id))
         try:
@@ -212,14 +232,21 @@ class Recommend:
 
     # --- Plan ---
 
-    def _plan(self, request: RecommendationRequest, *, at: str) -> Plan:
-        scenario = _scenario(request, at=at)
-        return self._planned(request, scenario, at=at)
+    def _plan(self, request: RecommendationRequest, steering: Steering, *, at: str) -> Plan:
+        return self._planned(request, _scenario(request, steering, at=at), steering, at=at)
 
-    def _planned(self, request: RecommendationRequest, scenario: Scenario, *, at: str) -> Plan:
+    def _planned(
+        self, request: RecommendationRequest, scenario: Scenario, steering: Steering, *, at: str
+    ) -> Plan:
         clause = None if request.filter is None else parse_filter(request.filter, pointer=f"{at}/filter")
-        scorer = self._models.current if scenario.asks_model else None
-        return Plan(request=request, scenario=scenario, clause=clause, scorer=scorer)
+        return Plan(
+            request=request,
+            scenario=scenario,
+            clause=clause,
+            scorer=self._models.current if scenario.asks_model else None,
+            rules=acting(steering.rules, request.scenario),
+            steering_version=steering.version,
+        )
 
     # --- One answer ---
 
@@ -262,6 +289,7 @@ class Recommend:
             model_version=plan.scorer.version if plan.scorer is not None else None,
             # A person's list changes with their events; everybody's list with the counts.
             counts_version=None if personal else self._popularity.current.version,
+            steering_version=plan.steering_version,
         )
 
     def _board(self, plan: Plan, place: _Place) -> _Flight:
@@ -323,6 +351,7 @@ class Recommend:
         return replace(answer, recommendation_id=_new_id(), model_version=version)
 
     async def _load(self) -> None:
+        await self._steering.refresh()
         await self._catalogue.refresh()
         await self._popularity.refresh()
 
@@ -330,21 +359,23 @@ class Recommend:
         self._metrics.degraded.labels(part, type(error).__name__).inc()
 
 
-def _scenario(request: RecommendationRequest, *, at: str) -> Scenario:
+def _scenario(request: RecommendationRequest, steering: Steering, *, at: str) -> Scenario:
     """The pipeline the request names. Raises `InvalidInputError`."""
-    scenario = SCENARIOS.get(request.scenario)
+    scenario = steering.scenarios.get(request.scenario)
     if scenario is None:
-        reason = "is not one of " + ", ".join(name for name in SCENARIOS if name != "rank")
-        raise InvalidInputError("The scenario is unknown.", [FieldError(f"{at}/scenario", reason)])
-    if scenario.name == "rank":
-        fault = FieldError(f"{at}/scenario", "needs the items to rank: use POST /v1/rank")
-        raise InvalidInputError("The scenario rank has a call of its own.", [fault])
-    if scenario.name == "product" and request.context.item_id is None:
-        fault = FieldError(f"{at}/context/item_id", "is required by the scenario product")
+        named = (name for name in steering.scenarios if name not in WITH_A_CALL_OF_ITS_OWN)
+        fault = FieldError(f"{at}/scenario", "is not one of " + ", ".join(named))
+        raise InvalidInputError("The scenario is unknown.", [fault])
+    if scenario.name in WITH_A_CALL_OF_ITS_OWN:
+        call = WITH_A_CALL_OF_ITS_OWN[scenario.name]
+        fault = FieldError(f"{at}/scenario", f"needs the items to rank: use {call}")
+        raise InvalidInputError(f"The scenario {scenario.name} has a call of its own.", [fault])
+    if scenario.needs_item and request.context.item_id is None:
+        fault = FieldError(f"{at}/context/item_id", f"is required by the scenario {scenario.name}")
         raise InvalidInputError("The scenario needs an item.", [fault])
-    if scenario.name == "basket" and not request.context.basket:
+    if scenario.main_source == BASKET and not request.context.basket:
         # An empty basket is a basket page's usual state: the personal list stands there.
-        return replace(SCENARIOS["home"], name="basket")
+        return replace(steering.scenarios["home"], name=scenario.name)
     return scenario
 
 

@@ -58,6 +58,47 @@ FILTER = {
     ]
 }
 
+SCENARIO = {
+    "sources": [
+        {"source": "popular", "weight": 1.0, "quota": None},
+        {"source": "latest", "weight": 1, "quota": 0.2},
+    ],
+    "fallback": ["catalogue"],
+    "filter": FILTER,
+    "exclude_seen": "purchased",
+    "diversity": 0.2,
+    "novelty": 0.5,
+}
+RULE = {
+    "kind": "cap",
+    "scenarios": ["home"],
+    "item_ids": ["i1"],
+    "filter": FILTER,
+    "position": None,
+    "strength": None,
+    "field": "brand",
+    "most": 2,
+    "priority": 1,
+    "active": True,
+    "starts_at": "2026-01-01T00:00:00Z",
+    "ends_at": "2030-01-01T00:00:00Z",
+    "note": "as agreed",
+}
+REQUEST = {
+    "scenario": "home",
+    "user_id": "u1",
+    "session_id": "s1",
+    "anonymous_id": "a1",
+    "context": {"item_id": "i1", "basket": ["i2"], "history": ["i1"]},
+    "n": 5,
+    "filter": FILTER,
+    "exclude_item_ids": ["i7"],
+    "diversity": 0.3,
+    "fields": ["title"],
+    "explain": True,
+    "exclude_seen": "none",
+}
+
 SAMPLES: dict[str, Sample] = {
     "GET /healthz": Sample(),
     "GET /readyz": Sample(),
@@ -79,22 +120,7 @@ SAMPLES: dict[str, Sample] = {
     "GET /v1/users/{user_id}/export": Sample(parts={"user_id": "u1"}),
     "POST /v1/users/{user_id}/merge": Sample(parts={"user_id": "u1"}, body={"anonymous_id": "a1"}),
     "DELETE /v1/users/{user_id}/merge/{anonymous_id}": Sample(parts={"user_id": "u1", "anonymous_id": "a1"}),
-    "POST /v1/recommendations": Sample(
-        body={
-            "scenario": "home",
-            "user_id": "u1",
-            "session_id": "s1",
-            "anonymous_id": "a1",
-            "context": {"item_id": "i1", "basket": ["i2"], "history": ["i1"]},
-            "n": 5,
-            "filter": FILTER,
-            "exclude_item_ids": ["i7"],
-            "diversity": 0.3,
-            "fields": ["title"],
-            "explain": True,
-            "exclude_seen": "none",
-        }
-    ),
+    "POST /v1/recommendations": Sample(body=REQUEST),
     "GET /v1/users/{user_id}/recommendations": Sample(
         parts={"user_id": "u1"}, query={"n": 5, "scenario": "home"}
     ),
@@ -153,4 +179,25 @@ SAMPLES: dict[str, Sample] = {
     ),
     "GET /v1/admin/keys": Sample(),
     "DELETE /v1/admin/keys/{key_id}": Sample(parts={"key_id": "k1"}),
+    "GET /v1/admin/scenarios": Sample(),
+    "GET /v1/admin/scenarios/{name}": Sample(parts={"name": "home"}),
+    "PUT /v1/admin/scenarios/{name}": Sample(parts={"name": "sale"}, body=SCENARIO),
+    "DELETE /v1/admin/scenarios/{name}": Sample(parts={"name": "sale"}),
+    "GET /v1/admin/scenarios/{name}/versions": Sample(parts={"name": "sale"}),
+    "POST /v1/admin/scenarios/{name}/preview": Sample(
+        parts={"name": "sale"}, body={"definition": SCENARIO, "request": REQUEST}
+    ),
+    "GET /v1/admin/rules": Sample(),
+    "GET /v1/admin/rules/{name}": Sample(parts={"name": "few-of-a-brand"}),
+    "PUT /v1/admin/rules/{name}": Sample(parts={"name": "few-of-a-brand"}, body=RULE),
+    "DELETE /v1/admin/rules/{name}": Sample(parts={"name": "few-of-a-brand"}),
+    "GET /v1/admin/rules/{name}/versions": Sample(parts={"name": "few-of-a-brand"}),
+    "POST /v1/admin/rules/{name}/dry-run": Sample(
+        parts={"name": "few-of-a-brand"}, body={"rule": RULE, "requests": [REQUEST]}
+    ),
+    "GET /v1/admin/settings/event-weights": Sample(),
+    "PUT /v1/admin/settings/event-weights": Sample(
+        body={"weights": {"purchase": {"weight": 9.0, "half_life_days": 60.0}}}
+    ),
+    "DELETE /v1/admin/cache": Sample(query={"user_id": "u1", "session_id": "s1", "anonymous_id": "a1"}),
 }

@@ -72,7 +72,7 @@ def test_contributing_names_files_and_contracts_that_exist() -> None:
 def test_contributing_says_where_stages_are_called() -> None:
     named = re.search(r"called in\s+`([^`]+)`", text("CONTRIBUTING.md"))
     assert named is not None
-    assert {"filters", "rerank"} <= set(re.findall(r"from app\.pipeline\.(\w+) import", text(named[1])))
+    assert {"adjust", "rerank"} <= set(re.findall(r"from app\.pipeline\.(\w+) import", text(named[1])))
 
 
 def command_names() -> set[str]:

@@ -12,6 +12,7 @@ from app.adapters.sql.tables import counters
 
 CATALOGUE = "catalogue"
 ACTIVATION = "activation"
+DEFINITIONS = "definitions"
 
 
 def insert_into(connection: AsyncConnection, table: sa.Table) -> Any:  # noqa: ANN401  # two classes without a common base that knows ON CONFLICT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.adapters.sql.audit import SqlAuditLog
+from app.adapters.sql.definitions import SqlDefinitionStore
 from app.adapters.sql.engine import Database
 from app.adapters.sql.event_log import SqlEventLog
 from app.adapters.sql.events import SqlEventStore
@@ -26,5 +27,6 @@ def sql_stores(database: Database, *, tenant: str, clock: Clock) -> Stores:
         keys=SqlKeyStore(database, tenant=tenant),
         jobs=SqlJobStore(database, tenant=tenant, clock=clock),
         versions=SqlModelVersionStore(database, tenant=tenant, clock=clock),
+        definitions=SqlDefinitionStore(database, tenant=tenant, clock=clock),
         audit=SqlAuditLog(database, tenant=tenant, clock=clock),
     )

@@ -232,30 +232,18 @@ audit_log = sa.Table(
 )
 sa.Index("ix_audit_log_seq", audit_log.c.tenant, audit_log.c.seq)
 
-scenarios = sa.Table(
-    "scenarios",
+# Scenarios, rules and settings in versions: the newest of a name counts, one without a body says it is gone.
+definitions = sa.Table(
+    "definitions",
     metadata,
     _tenant(),
+    _key("kind"),
     _key("name"),
-    _json("definition"),
-    _moment("created_at", nullable=False),
-    _moment("updated_at", nullable=False),
-)
-
-rules = sa.Table(
-    "rules",
-    metadata,
-    _tenant(),
-    _key("rule_id"),
-    _text("scenario"),
-    _text("kind", nullable=False),
-    sa.Column("priority", sa.BigInteger(), nullable=False),
-    sa.Column("active", sa.Boolean(), nullable=False),
-    _json("definition"),
-    _moment("starts_at"),
-    _moment("ends_at"),
-    _moment("created_at", nullable=False),
-    _moment("updated_at", nullable=False),
+    sa.Column("version", sa.BigInteger(), primary_key=True, autoincrement=False, nullable=False),
+    sa.Column("body", sa.JSON(none_as_null=True)),
+    sa.Column("revision", sa.BigInteger(), nullable=False),
+    _moment("at", nullable=False),
+    _text("by", nullable=False),
 )
 
 experiments = sa.Table(

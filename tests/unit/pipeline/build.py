@@ -18,7 +18,8 @@ from app.pipeline.catalogue import CatalogueSnapshot, empty_catalogue
 from app.pipeline.filters import parse_filter
 from app.pipeline.history import NO_PAST, Past, past_of
 from app.pipeline.popularity import daily_counts
-from app.pipeline.run import Listed, Question, listed
+from app.pipeline.question import Question
+from app.pipeline.run import Listed, listed
 from app.pipeline.scenarios import SCENARIOS
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)

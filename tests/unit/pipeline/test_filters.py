@@ -139,3 +139,54 @@ def test_filter_is_refused_with_the_pointer_of_its_fault(body: Any, pointer: str
 def test_filter_may_be_as_deep_and_long_as_its_limits() -> None:
     assert matching(nested(MAX_DEPTH)) == ["mug", "cup"]
     assert matching({"all": [one("price", "exists", True)] * (MAX_CLAUSES - 1)}) == ["mug", "cup"]
+
+
+def about(item_id: str | None, body: Any) -> list[str]:
+    place = None if item_id is None else SNAPSHOT.position(item_id)
+    mask = parse_filter(body).mask(SNAPSHOT, place)
+    return [one.item_id for one, held in zip(SNAPSHOT.items, mask, strict=True) if held]
+
+
+@pytest.mark.parametrize(
+    ("item_id", "clause", "expected"),
+    [
+        ("mug", one("price", "lte", {"context": "price", "times": 1.2}), ["mug"]),
+        ("mug", one("price", "lte", {"context": "price", "times": 6}), ["mug", "cup"]),
+        ("cup", one("price", "gte", {"context": "price"}), ["cup"]),
+        ("mug", one("price", "gt", {"context": "attributes.size"}), ["mug", "cup"]),
+        ("mug", one("published_at", "gt", {"context": "published_at"}), ["cup"]),
+        ("mug", one("categories", "any_of", {"context": "categories"}), ["mug", "cup"]),
+        ("mug", one("categories", "all_of", {"context": "categories"}), ["mug"]),
+        ("mug", one("categories", "none_of", {"context": "categories"}), ["bare"]),
+        ("mug", one("brand", "eq", {"context": "brand"}), ["mug"]),
+        ("mug", one("brand", "ne", {"context": "brand"}), ["cup", "bare"]),
+        ("cup", one("price", "eq", {"context": "price"}), ["cup"]),
+        ("bare", one("price", "lte", {"context": "price"}), ["mug", "cup", "bare"]),
+        ("bare", one("brand", "eq", {"context": "brand"}), ["mug", "cup", "bare"]),
+        (None, one("price", "lte", {"context": "price"}), ["mug", "cup", "bare"]),
+        ("mug", {"not": {"any": [one("price", "gt", {"context": "price"})]}}, ["mug", "bare"]),
+    ],
+)
+def test_clause_compares_with_the_item_the_list_is_about(
+    item_id: str | None, clause: Any, expected: list[str]
+) -> None:
+    assert about(item_id, clause) == expected
+
+
+@pytest.mark.parametrize(
+    ("clause", "pointer"),
+    [
+        (one("price", "lte", {"context": "magic"}), "/filter/value/context"),
+        (one("price", "lte", {"context": "price", "times": "2"}), "/filter/value/times"),
+        (one("price", "lte", {"context": "price", "plus": 2}), "/filter/value/plus"),
+        (one("price", "lte", {"context": "title"}), "/filter/value"),
+        (one("title", "lte", {"context": "price"}), "/filter/value"),
+        (one("price", "between", {"context": "price"}), "/filter/value"),
+        (one("price", "exists", {"context": "price"}), "/filter/value"),
+        (one("published_at", "lt", {"context": "published_at", "times": 2}), "/filter/value/times"),
+    ],
+)
+def test_comparison_with_the_context_is_refused_with_its_pointer(clause: Any, pointer: str) -> None:
+    with pytest.raises(InvalidInputError) as refusal:
+        parse_filter(clause)
+    assert [error.pointer for error in refusal.value.errors] == [pointer]

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from app.domain.recommendations import Context, ExcludeSeen
 from app.pipeline.candidates import ModelFailedError, bind
+from app.pipeline.question import everything
 from app.pipeline.rerank import category_vectors
-from app.pipeline.run import Listed, everything, listed
+from app.pipeline.run import Listed, listed
 from tests.unit.pipeline.build import NOW, TableScorer, answer, catalogue, ids, item, past, question
 
 IDS = ["a", "b", "c", "d", "e"]

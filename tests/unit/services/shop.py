@@ -23,6 +23,7 @@ from app.services.ingest import Ingest
 from app.services.live_catalogue import LiveCatalogue
 from app.services.popularity import Popularity
 from app.services.recommend import Recommend, RecommendSettings
+from app.services.steering import LiveSteering
 from app.telemetry import Metrics
 from tests.clocks import FixedClock
 from tests.unit.pipeline.build import TableScorer
@@ -75,6 +76,7 @@ class Shop:
     models: Models
     metrics: Metrics
     clock: FixedClock
+    steering: LiveSteering
     counted: dict[str, int] = field(default_factory=dict)
 
     async def happened(self, *events: Event) -> None:
@@ -116,11 +118,14 @@ async def open_shop(
     cache = cache or MemoryListCache(ttl_s=300, entries=1000)
     events, items = events or stores.events, items or stores.items
     live = LiveCatalogue(items=items, cache=cache, metrics=metrics, hung_s=0.5)
+    steering = LiveSteering(
+        definitions=stores.definitions, clock=clock, weights=DEFAULT_WEIGHTS, metrics=metrics
+    )
     popularity = Popularity(
         events=events,
         catalogue=live,
         clock=clock,
-        weights=DEFAULT_WEIGHTS,
+        weights=steering.weights,
         half_life_days=14.0,
         last_resort=LastResortFile(folder / "last_resort.json"),
         metrics=metrics,
@@ -132,7 +137,7 @@ async def open_shop(
         popularity=popularity,
         cache=cache,
         clock=clock,
-        weights=DEFAULT_WEIGHTS,
+        steering=steering,
         metrics=metrics,
         settings=settings,
     )
@@ -143,7 +148,9 @@ async def open_shop(
     await ingest.start()
     await recommend.start()
     try:
-        yield Shop(recommend, ingest, catalogue, live, popularity, stores, cache, models, metrics, clock)
+        yield Shop(
+            recommend, ingest, catalogue, live, popularity, stores, cache, models, metrics, clock, steering
+        )
     finally:
         await recommend.stop()
         await ingest.stop()

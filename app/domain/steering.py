@@ -1,0 +1,37 @@
+"""What an administrator has written down: scenarios, rules, settings, each in numbered versions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from app.domain.types import JsonObject
+
+
+class DefinitionKind(StrEnum):
+    """What a definition defines."""
+
+    SCENARIO = "scenario"
+    RULE = "rule"
+    SETTING = "setting"
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """One version of a scenario, a rule or a setting; the newest version of a name counts.
+
+    Attributes:
+        version: 1 for the first under this name, rising, never given twice.
+        body: As JSON; None where this version says that the name is deleted.
+        revision: The tenant's counter of such writes when this one was made.
+        by: Who wrote it.
+    """
+
+    kind: DefinitionKind
+    name: str
+    version: int
+    body: JsonObject | None
+    revision: int
+    at: datetime
+    by: str

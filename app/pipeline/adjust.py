@@ -1,0 +1,40 @@
+"""What is added to and taken from scores before the best are picked: boosts and buries, novelty."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from app.pipeline import blend
+from app.pipeline.columns import FloatArray
+from app.pipeline.question import Question
+from app.pipeline.rules import lifts
+
+POPULAR = "popular"
+
+
+def adjusted(scores: FloatArray, question: Question) -> FloatArray:
+    """float64 (items,): the scores themselves where nothing adjusts them, else z-scores with what does.
+
+    What a source says nothing of stays at -inf: a boost moves an item, it does not make it a candidate.
+    """
+    parts = [part for part in (_lifts(question), _novelty(question)) if part is not None]
+    if not parts:
+        return scores
+    return np.asarray(blend.standardised(scores) + sum(parts), dtype=np.float64)
+
+
+def _lifts(question: Question) -> FloatArray | None:
+    return lifts(question.rules, question.catalogue, question.about)
+
+
+def _novelty(question: Question) -> FloatArray | None:
+    """What popularity costs: the scenario's novelty in standard deviations for the most popular item.
+
+    It falls with the logarithm of the counts, to nothing for an item that nobody did anything with.
+    """
+    if question.scenario.novelty <= 0:
+        return None
+    counts = question.popularity.scores(POPULAR, question.catalogue, None)
+    known = np.log1p(np.where(np.isfinite(counts), counts, 0.0))
+    most = float(known.max(initial=0.0))
+    return None if most <= 0 else -question.scenario.novelty * known / most

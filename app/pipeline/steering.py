@@ -1,0 +1,28 @@
+"""What is in force now: scenarios, rules and the weights of events, under one name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from app.domain.weights import DEFAULT_WEIGHTS, EventWeight
+from app.pipeline.rules import Rule
+from app.pipeline.scenarios import SCENARIOS, Scenario
+
+
+@dataclass(frozen=True, slots=True)
+class Steering:
+    """Everything an administrator sets that a list depends on.
+
+    Attributes:
+        version: Another one whenever any of it is another; part of every list's key.
+        rules: Those whose time it is.
+    """
+
+    version: str
+    scenarios: Mapping[str, Scenario]
+    rules: tuple[Rule, ...]
+    weights: Mapping[str, EventWeight]
+
+
+BUILT_IN = Steering("0", SCENARIOS, (), DEFAULT_WEIGHTS)

@@ -89,6 +89,7 @@ def _measure(options: argparse.Namespace) -> int:
         for number in range(options.seeds)
     ]
     run_all(fit, [job for job in jobs if not run.has(job.model, job.seed)], _report, run.take)
+    run.draw()
     print(online_retail_table(body))
     return FAILED if any("error" in model for model in body["models"].values()) else OK
 
@@ -147,6 +148,13 @@ class _Run:
                 title=f"{SPECS[job.model].title}, Online Retail",
                 metric="NDCG@10",
             )
+
+    def draw(self) -> None:
+        """The picture of quality against cost."""
+        if self._path is not None:
+            measured = {name: model for name, model in self._body["models"].items() if "seeds" in model}
+            picture = self._path.with_name(f"{self._path.stem}.pareto.png")
+            pictures.draw_pareto(measured, picture, title="Online Retail, time split", metric="all.ndcg@10")
 
     def _add(self, name: str, found: Message) -> None:
         found |= {key: self._body[key] for key in ("commit", "machine")}

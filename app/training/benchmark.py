@@ -141,13 +141,19 @@ def baselines(shop: Shop) -> list[Measured]:
     """The figures of the protocol's page: popularity, decayed popularity, first-order transitions."""
     facts, people = shop.interactions, shop.people(max_length=200)
     plain, decayed = plan("popularity", {"half_life_days": 0.0}), plan("popularity", {})
-    found: list[tuple[str, Score, Plan]] = [
-        ("popularity", table(plain, facts).score, plain),
-        ("popularity_decayed", table(decayed, facts).score, decayed),
-    ]
     chain = plan("transitions", FIRST_ORDER)
-    found.append(("first_order", first_order(facts), chain))
-    return [_measured(name, score, facts, people, chosen) for name, score, chosen in found]
+    counts: list[tuple[str, Plan, Callable[[], Score]]] = [
+        ("popularity", plain, lambda: table(plain, facts).score),
+        ("popularity_decayed", decayed, lambda: table(decayed, facts).score),
+        ("first_order", chain, lambda: first_order(facts)),
+    ]
+    found = []
+    for name, chosen, count in counts:
+        started = time.monotonic()
+        score = count()
+        seconds = time.monotonic() - started
+        found.append(replace(_measured(name, score, facts, people, chosen), seconds=seconds))
+    return found
 
 
 FIRST_ORDER: Mapping[str, float | int] = {

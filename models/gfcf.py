@@ -63,10 +63,9 @@ def fit(
     if not low_pass:
         return made
     vectors = singular_vectors(_scaled(people, size, user_power=0.5, item_power=0.5), factors)
+    root = np.sqrt(size).astype(np.float32)[:, None]
     return replace(
-        made,
-        reading=_padded(low_pass * vectors / np.sqrt(size)[:, None]),
-        writing=_padded(vectors * np.sqrt(size)[:, None]),
+        made, reading=_padded(vectors * (np.float32(low_pass) / root)), writing=_padded(vectors * root)
     )
 
 
@@ -103,5 +102,5 @@ def _there_and_back(matrix: sparse.csr_array, basis: NDArray[np.float32]) -> NDA
     return total
 
 
-def _padded(rows: NDArray[np.floating]) -> NDArray[np.float32]:
-    return np.concatenate([np.zeros((1, rows.shape[1])), rows]).astype(np.float32)
+def _padded(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.concatenate([np.zeros((1, rows.shape[1]), np.float32), rows])

@@ -57,7 +57,7 @@ def _measure(options: argparse.Namespace) -> int:
     body = _body(files, learning, options)
     if options.resume:
         body = result.resumed(body, options.out)
-    beside = [name for name in baseline_names(learning) if name not in wanted]
+    beside = [] if options.alone else [name for name in baseline_names(learning) if name not in wanted]
     jobs = _without(_jobs(files, beside, wanted, options), body["models"])
     result.write(body, options.out)
     del learning  # Each child reads the files itself; a large one is not held twice.
@@ -218,6 +218,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=count, default=1, help="how often each model is fitted")
     parser.add_argument("--threads", type=count, help="threads of a fit; as many as there are cores")
     parser.add_argument("--resume", action="store_true", help="keep the seeds that --out holds already")
+    parser.add_argument("--alone", action="store_true", help="leave out the baselines that stand beside")
     parser.add_argument("--out", required=True, type=Path, help="result.json; pictures are written beside it")
     return parser
 

@@ -65,6 +65,7 @@ def counted(facts: Facts, *, budget_s: float) -> list[Candidate]:
         *([Candidate("ease_trend", (dense,))] if facts.span_days > LONG_DAYS else []),
         Candidate("gfcf"),
         Candidate("itemknn"),
+        *([Candidate("elsa")] if facts.items > _dense_items(budget_s) else []),
     ]
     return [_narrowed(candidate, facts) for candidate in wanted if candidate.name in SPECS]
 

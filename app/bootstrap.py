@@ -279,6 +279,7 @@ def make_jobs(base: Foundation) -> Jobs:
         new_id=_new_id,
         models=model_names(),
         default_model=base.settings.retrain_model,
+        budget_s=base.settings.retrain_budget_s,
     )
 
 

@@ -77,7 +77,13 @@ class Settings(BaseSettings):
         default=5.0, gt=0, description="Seconds between two looks for new events, for popular lists."
     )
     retrain_model: str = Field(
-        default="multvae", description="What a retraining fits where the call names nothing."
+        default="auto", description="What a retraining fits where the call names nothing."
+    )
+    retrain_budget_s: float = Field(
+        default=45.0,
+        ge=1,
+        le=86_400,
+        description="Seconds that the recipe `auto` has for all its fits where the call names none.",
     )
     retrain_warm_start: Literal["auto", "never"] = Field(
         default="never",

@@ -34,7 +34,10 @@ async def retrain(
     caller: Admin, services: ServicesDep, body: Annotated[RetrainBody, OptionalBody(RetrainBody)]
 ) -> RetrainAnswer:
     """Queue a retraining. One runs at a time: a second call answers 409 with the running job's id."""
-    job = await services.jobs.retrain(model=body.model, promote=body.promote, trigger="api", by=caller.actor)
+    budget = {} if body.budget_s is None else {"budget_s": body.budget_s}
+    job = await services.jobs.retrain(
+        model=body.model, promote=body.promote, trigger="api", by=caller.actor, overrides=budget
+    )
     return RetrainAnswer(job_id=job.job_id)
 
 

@@ -23,6 +23,15 @@ class RetrainBody(Schema):
             "`never`: kept, for comparison."
         ),
     ] = "auto"
+    budget_s: Annotated[
+        float | None,
+        Field(
+            ge=1,
+            le=86_400,
+            description="Seconds that the recipe `auto` may take for all its fits; the configured ones where "
+            "left out. Other models have none.",
+        ),
+    ] = None
 
 
 class RetrainAnswer(Answer):

@@ -72,6 +72,10 @@ def train(
     config: Annotated[
         Path | None, typer.Option(help="A TOML of hyper-parameters, such as those in configs/.")
     ] = None,
+    budget_s: Annotated[
+        float | None,
+        typer.Option(help="Seconds that auto may take for all its fits; unset: RECSERVE_RETRAIN_BUDGET_S."),
+    ] = None,
     events: Annotated[
         Path | None,
         typer.Option(help="A Parquet file, or a folder of them, to learn from in place of the event log."),
@@ -89,11 +93,14 @@ def train(
     \b
     Examples:
       recserve train
+      recserve train --budget-s 300
       recserve train --model gru4rec --promote manual
       recserve train --config configs/multvae.toml --json
       recserve train --events exported.parquet --warm-start never
     """
     named, overrides = _read_config(config) if config is not None else (None, {})
+    if budget_s is not None:
+        overrides["budget_s"] = budget_s
     settings, name = _alone(load_settings()), model or named
     _check(name or settings.retrain_model, overrides)
     options = _options(events, warm_start)

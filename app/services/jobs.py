@@ -17,6 +17,8 @@ PROMOTE = ("auto", "manual", "never")
 ENDED = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
 EVENTS_SEQ = "events_seq"
 OVERRIDES = "overrides"
+BUDGETED, BUDGET = "auto", "budget_s"
+"""The recipe that fits as much as its seconds allow, and the hyper-parameter that says how many."""
 
 _log = structlog.get_logger(__name__)
 
@@ -45,6 +47,7 @@ class Jobs:
         new_id: Makes their ids.
         models: Names that can be trained.
         default_model: What is trained where a call names nothing.
+        budget_s: Seconds that the recipe `auto` has where a call names none.
         background: What runs the jobs in this process; empty where workers do.
     """
 
@@ -58,6 +61,7 @@ class Jobs:
         new_id: Callable[[], str],
         models: Collection[str],
         default_model: str,
+        budget_s: float,
         background: Sequence[Background] = (),
     ) -> None:
         self._jobs = jobs
@@ -67,6 +71,7 @@ class Jobs:
         self._new_id = new_id
         self._models = models
         self._default_model = default_model
+        self._budget_s = budget_s
         self._background = list(background)
 
     def run_in_background(self, background: Background) -> None:
@@ -106,13 +111,14 @@ class Jobs:
                 ``warm_start``, ``auto`` or ``never`` in place of the setting.
 
         Raises:
-            InvalidInputError: The model is unknown.
+            InvalidInputError: The model is unknown, or a budget is given to one that keeps to none.
             JobRunningError: One is queued or running.
         """
         name = self._default_model if model is None else model
         if name not in self._models:
             reason = f"must be one of {', '.join(self._models)}"
             raise InvalidInputError("There is no such model.", [FieldError("/model", reason)])
+        changed = self._with_budget(name, overrides or {})
         _, newest_seq = await self._events.count_since(0)
         job = await self._jobs.create(
             Job(
@@ -121,7 +127,7 @@ class Jobs:
                 model=name,
                 promote=promote,
                 trigger=trigger,
-                detail={EVENTS_SEQ: newest_seq, OVERRIDES: overrides or {}, **(options or {})},
+                detail={EVENTS_SEQ: newest_seq, OVERRIDES: changed, **(options or {})},
                 created_at=self._clock.now(),
             )
         )
@@ -131,6 +137,14 @@ class Jobs:
         detail = {"model": name, "promote": promote, "trigger": trigger}
         await self._audit.write(actor=by, action="job.retrain", target=job.job_id, detail=detail)
         return job
+
+    def _with_budget(self, model: str, overrides: JsonObject) -> JsonObject:
+        if model == BUDGETED:
+            return {BUDGET: self._budget_s, **overrides}
+        if BUDGET in overrides:
+            reason = f"only {BUDGETED} keeps to a budget"
+            raise InvalidInputError("The model has no budget.", [FieldError("/budget_s", reason)])
+        return overrides
 
     async def get(self, job_id: str) -> Job:
         """One job. Raises `NotFoundError`."""

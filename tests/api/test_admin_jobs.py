@@ -74,6 +74,8 @@ def test_retrain_with_the_same_idempotency_key_answers_the_same_job(world: World
         ({"promote": "now"}, "/promote"),
         ({"model": 3}, "/model"),
         ({"seed": 3}, "/seed"),
+        ({"model": "auto", "budget_s": 0}, "/budget_s"),
+        ({"model": "ease", "budget_s": 60}, "/budget_s"),
         ({"model": "../../etc/passwd"}, "/model"),
     ],
 )

@@ -21,7 +21,6 @@ SIGNALS: Mapping[str, str] = MappingProxyType(
         "ease_trend": "what goes together in people's histories, and sells better than it used to",
         "elsa": "what goes together in people's histories, in few factors",
         "sessions": "what came next in the histories most like this one",
-        "elsa": "what goes together in people's histories, by likeness of few numbers",
         "gfcf": "what people with similar histories bought",
         "repeats": "what this person buys again",
         "content": "items with the same attributes",

@@ -98,8 +98,9 @@ def make_jobs(stores: Stores, clock: FixedClock) -> Jobs:
         audit=stores.audit,
         clock=clock,
         new_id=lambda: f"job-{next(numbers)}",
-        models=("popularity", "gru4rec"),
+        models=("popularity", "gru4rec", "auto"),
         default_model="gru4rec",
+        budget_s=45.0,
     )
 
 
@@ -134,6 +135,17 @@ async def world(stores: Stores, clock: FixedClock) -> AsyncIterator[World]:
 async def test_retrain_queues_the_default_model(stores: Stores, clock: FixedClock) -> None:
     job = await make_jobs(stores, clock).retrain()
     assert (job.state, job.model, job.promote, job.trigger) == (JobState.QUEUED, "gru4rec", "auto", "api")
+
+
+async def test_the_recipe_has_the_seconds_that_are_set_unless_the_call_names_some(
+    stores: Stores, clock: FixedClock
+) -> None:
+    jobs = make_jobs(stores, clock)
+    queued = await jobs.retrain(model="auto")
+    assert queued.detail["overrides"] == {"budget_s": 45.0}
+    await stores.jobs.finish(queued.job_id, JobState.FAILED, error="made room")
+    named = await jobs.retrain(model="auto", overrides={"budget_s": 7.0})
+    assert named.detail["overrides"] == {"budget_s": 7.0}
 
 
 async def test_retrain_refuses_an_unknown_model_with_a_pointer(stores: Stores, clock: FixedClock) -> None:

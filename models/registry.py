@@ -177,7 +177,7 @@ _SPECS = (
         module="models.elsa",
         parameters={
             "factors": 256,
-            "steps": 200,
+            "steps": 100,
             "batch_size": 2048,
             "learning_rate": 0.03,
             "recency": 1.0,

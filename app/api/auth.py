@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 MAX_TOKEN_LIFE_S = 24 * 3600
 MAX_TOKEN_LENGTH = 4096
+USER_TOKEN_HEADER = "X-User-Token"  # noqa: S105  # a header's name
 PUB_SCOPES = frozenset({"recommend", "events:write"})
 # Why a user_id does not count, as said of it. They are told to whoever holds a key, so they name nobody.
 NO_PROOF = "needs that user's token in X-User-Token, as the key is a pub key"
@@ -48,7 +49,7 @@ Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
 UserToken = Annotated[
     str | None,
     Header(
-        alias="X-User-Token",
+        alias=USER_TOKEN_HEADER,
         description=(
             "With a `pub` key: a JWT (HS256) of the shop's server with `sub`, the user's id, `exp` at most "
             "24 hours ahead and, if any, `aud` `recserve`."

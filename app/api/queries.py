@@ -6,6 +6,7 @@ from collections import Counter
 
 from fastapi import APIRouter, Depends
 from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
 from starlette.requests import Request
 
 from app.api.idempotency import IdempotentRoute
@@ -30,9 +31,11 @@ async def only_known_parameters(request: Request) -> None:
         raise InvalidInputError("The query string is not valid.", found)
 
 
-def router(*, tag: str) -> APIRouter:
+def router(*, tag: str, route_class: type[APIRoute] = APIRoute) -> APIRouter:
     """A router of the API: `/v1`, one tag, strict query strings."""
-    return APIRouter(prefix="/v1", tags=[tag], dependencies=[Depends(only_known_parameters)])
+    return APIRouter(
+        prefix="/v1", tags=[tag], route_class=route_class, dependencies=[Depends(only_known_parameters)]
+    )
 
 
 def admin_router() -> APIRouter:

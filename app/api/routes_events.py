@@ -3,26 +3,43 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Annotated, Any
 
 import msgspec
 from fastapi import Depends
+from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.api.auth import BrowserRequirement, Caller, Credentials, UserToken, admit
+from app.api.auth import (
+    USER_TOKEN_HEADER,
+    BrowserRequirement,
+    Caller,
+    Credentials,
+    UserToken,
+    admit,
+    bearer,
+)
 from app.api.batches import BatchOf, Entry
-from app.api.bodies import JSON, BatchBody, media_type_of, read_raw
-from app.api.context import MetricsDep, NowDep, ServicesDep, SettingsDep
+from app.api.bodies import JSON, BatchReader, media_type_of, read_raw
+from app.api.context import (
+    MetricsDep,
+    NowDep,
+    ServicesDep,
+    SettingsDep,
+    metrics_of,
+    now_of,
+    services_of,
+    settings_of,
+)
 from app.api.plain_events import PlainEvent, read_plain
+from app.api.queries import only_known_parameters
 from app.api.queries import router as make_router
 from app.api.schemas_events import EventBody, EventsAnswer, EventsBody
 from app.api.strict_json import read_strict
 from app.domain.errors import FieldError, ForbiddenError, InvalidInputError, UnauthorizedError
 from app.domain.types import EventStatus, KeyKind
-
-router = make_router(tag="events")
 
 TEXT = "text/plain"
 _BATCH: BatchOf[EventBody | PlainEvent] = BatchOf(
@@ -63,6 +80,40 @@ class BeaconRequirement(BrowserRequirement):
         return admit(authenticated, self.scope, request=request, settings=settings, user_token=proof)
 
 
+_CALLER = BeaconRequirement("events:write")
+_BODY = BatchReader(EventsBody, (JSON, TEXT))
+
+
+class EventsRoute(APIRoute):
+    """Calls the endpoint with what it declares, asked for by hand, in the order FastAPI would ask.
+
+    FastAPI's own way of finding a dependency costs more than taking the event does. What is declared still
+    says, to the OpenAPI and to the tests, what there is.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The endpoint's caller."""
+
+        async def handle(request: Request) -> Response:
+            await only_known_parameters(request)
+            services, settings = await services_of(request), await settings_of(request)
+            credentials = await bearer(request)
+            user_token = request.headers.get(USER_TOKEN_HEADER)
+            return await send_events(
+                request=request,
+                caller=await _CALLER(request, services, settings, credentials, user_token),
+                document=await _BODY(request, settings),
+                services=services,
+                metrics=await metrics_of(request),
+                now=await now_of(request),
+            )
+
+        return handle
+
+
+router = make_router(tag="events", route_class=EventsRoute)
+
+
 @router.post(
     "/events",
     status_code=202,
@@ -72,8 +123,8 @@ class BeaconRequirement(BrowserRequirement):
 async def send_events(
     *,
     request: Request,
-    caller: Annotated[Caller, Depends(BeaconRequirement("events:write"))],
-    document: Annotated[object, BatchBody(EventsBody, JSON, TEXT)],
+    caller: Annotated[Caller, Depends(_CALLER)],
+    document: Annotated[object, Depends(_BODY)],
     services: ServicesDep,
     metrics: MetricsDep,
     now: NowDep,

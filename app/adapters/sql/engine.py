@@ -28,6 +28,9 @@ Work = Callable[[AsyncConnection], Awaitable[T]]
 POOL_SIZE = 5
 POOL_TIMEOUT_S = 1.0
 LOCK_TIMEOUT_S = 0.5
+# SQLite: a log of events has four indexes in no order of time; the defaults write most of them out each group.
+CACHE_KIB = 16 * 1024
+CHECKPOINT_PAGES = 4000
 PRIVATE_MODE = 0o600
 UNAVAILABLE = "The database did not answer in time."
 _WRITES = "recserve_writes"
@@ -69,8 +72,8 @@ def make_engine(url: str, *, deadline_s: float) -> AsyncEngine:
     return _postgresql_engine(parsed, deadline_s=deadline_s)
 
 
-def make_reader(url: str, *, deadline_s: float) -> AsyncEngine:
-    """An engine for single statements that only read: no round trips to begin and end a transaction."""
+def make_single(url: str, *, deadline_s: float) -> AsyncEngine:
+    """An engine for single statements, each a transaction by itself: no round trips to begin and end one."""
     parsed = async_url(url)
     options = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
     if parsed.get_backend_name() == "sqlite":
@@ -91,6 +94,8 @@ def _sqlite_engine(url: sa.URL, *, deadline_s: float, **options: Any) -> AsyncEn
         pool_size=POOL_SIZE,
         max_overflow=POOL_SIZE,
         pool_timeout=min(POOL_TIMEOUT_S, deadline_s),
+        # The connection used last has its pages in memory.
+        pool_use_lifo=True,
         hide_parameters=True,
         connect_args={"isolation_level": None},
         **options,
@@ -103,6 +108,8 @@ def _sqlite_engine(url: sa.URL, *, deadline_s: float, **options: Any) -> AsyncEn
             f"busy_timeout = {busy_ms}",
             "journal_mode = WAL",
             "synchronous = FULL",
+            f"cache_size = -{CACHE_KIB}",
+            f"wal_autocheckpoint = {CHECKPOINT_PAGES}",
             "foreign_keys = ON",
         ):
             cursor.execute(f"PRAGMA {pragma}")
@@ -161,7 +168,7 @@ class Database:
 
     def __init__(self, url: str, *, deadline_s: float = 1.5) -> None:
         self.engine = make_engine(url, deadline_s=deadline_s)
-        self._reader = make_reader(url, deadline_s=deadline_s)
+        self._single = make_single(url, deadline_s=deadline_s)
         self.url = url
         self.deadline_s = deadline_s
         self._abandoned: set[asyncio.Task[Any]] = set()
@@ -210,6 +217,14 @@ class Database:
         """
         return await self._within(self._write(work, deadline_s), deadline_s)
 
+    async def write_once(self, work: Work[T]) -> T:
+        """Run `work`, which is a single statement and so a transaction by itself.
+
+        Raises:
+            StorageUnavailableError: As in `write`.
+        """
+        return await self._within(self._once(work), None)
+
     async def ping(self) -> bool:
         """Whether the database answers."""
         try:
@@ -224,15 +239,15 @@ class Database:
             task.cancel()
         if self._abandoned:
             await asyncio.wait(self._abandoned, timeout=self.deadline_s)
-        await self._reader.dispose()
+        await self._single.dispose()
         await self.engine.dispose()
 
     async def _fetch(self, work: Work[T]) -> T:
-        async def once() -> T:
-            async with self._connect(self._reader) as connection:
-                return await work(connection)
+        return await _twice(lambda: self._once(work))
 
-        return await _twice(once)
+    async def _once(self, work: Work[T]) -> T:
+        async with self._connect(self._single) as connection:
+            return await work(connection)
 
     async def _read(self, work: Work[T], deadline_s: float | None) -> T:
         return await _twice(lambda: self._transaction(work, deadline_s, writes=False))

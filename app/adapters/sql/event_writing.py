@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -15,13 +16,44 @@ from app.domain.search import search_text
 
 _COLUMNS = ", ".join(ROW_COLUMNS)
 _EVENT_ID = ROW_COLUMNS.index("event_id")
+_USER_ID = ROW_COLUMNS.index("user_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Inserted:
+    """What became of a group.
+
+    Attributes:
+        fresh: Ids of the events that were new.
+        merged: The users that the group's guests were merged into.
+    """
+
+    fresh: set[str]
+    merged: set[str]
 
 
 class EventWriting(Protocol):
     """The statements of one database. All run in the caller's transaction."""
 
-    async def insert_fresh(self, connection: AsyncConnection, rows: Sequence[EventRow]) -> set[str]:
-        """Insert the events whose id is new; returns those ids. `rows` holds no id of two events."""
+    one_statement: bool
+    """Whether `insert` is a single statement, and so a transaction by itself."""
+
+    async def insert(
+        self,
+        connection: AsyncConnection,
+        rows: Sequence[EventRow],
+        *,
+        guests: Collection[str],
+        cold_users: datetime | None,
+    ) -> Inserted:
+        """Insert the events whose id is new.
+
+        Args:
+            connection: Where to.
+            rows: Lines of events, no id of two of them.
+            guests: Guests whose users are asked for.
+            cold_users: The time at which users that have no row get one, if they are named by a new event.
+        """
 
     async def known_items(self, connection: AsyncConnection, ids: Collection[str]) -> set[str]:
         """Those of the items that have a row, deleted ones included."""
@@ -30,14 +62,6 @@ class EventWriting(Protocol):
         self, connection: AsyncConnection, ids: Collection[str], *, revision: int, at: datetime
     ) -> list[str]:
         """Create rows for unknown items, which nobody has described; returns the ids created."""
-
-    async def add_cold_users(
-        self, connection: AsyncConnection, ids: Collection[str], *, at: datetime
-    ) -> None:
-        """Create rows for users that have none."""
-
-    async def merged_users(self, connection: AsyncConnection, anonymous_ids: Collection[str]) -> set[str]:
-        """The users that these guests were merged into."""
 
 
 _COLD_ITEM_COLUMNS = (
@@ -49,11 +73,27 @@ _COLD_ITEM_COLUMNS = (
 class SqliteWriting:
     """Looks up, then inserts: BEGIN IMMEDIATE keeps every other writer out meanwhile."""
 
+    one_statement = False
+
     def __init__(self, tenant: str) -> None:
         self._tenant = tenant
 
-    async def insert_fresh(self, connection: AsyncConnection, rows: Sequence[EventRow]) -> set[str]:
+    async def insert(
+        self,
+        connection: AsyncConnection,
+        rows: Sequence[EventRow],
+        *,
+        guests: Collection[str],
+        cold_users: datetime | None,
+    ) -> Inserted:
         """See `EventWriting`."""
+        fresh = await self._insert_fresh(connection, rows)
+        if cold_users is not None:
+            users = {row[_USER_ID] for row in rows if row[_USER_ID] is not None and row[_EVENT_ID] in fresh}
+            await self._add_cold_users(connection, users, at=cold_users)
+        return Inserted(fresh, await self._merged_users(connection, guests) if guests else set())
+
+    async def _insert_fresh(self, connection: AsyncConnection, rows: Sequence[EventRow]) -> set[str]:
         wanted = {row[_EVENT_ID] for row in rows}
         found = await connection.exec_driver_sql(
             "SELECT event_id FROM events WHERE tenant = ? AND item_index = 0"
@@ -87,18 +127,16 @@ class SqliteWriting:
         )
         return created
 
-    async def add_cold_users(
+    async def _add_cold_users(
         self, connection: AsyncConnection, ids: Collection[str], *, at: datetime
     ) -> None:
-        """See `EventWriting`."""
         await connection.exec_driver_sql(
             "INSERT OR IGNORE INTO users (tenant, user_id, attributes, created_at, updated_at, cold)"
             " SELECT ?1, value, '{}', ?3, ?3, 1 FROM json_each(?2) WHERE true",
             (self._tenant, _listed(ids), utc_text(at)),
         )
 
-    async def merged_users(self, connection: AsyncConnection, anonymous_ids: Collection[str]) -> set[str]:
-        """See `EventWriting`."""
+    async def _merged_users(self, connection: AsyncConnection, anonymous_ids: Collection[str]) -> set[str]:
         found = await connection.exec_driver_sql(
             "SELECT DISTINCT user_id FROM user_aliases WHERE tenant = ?"
             " AND anonymous_id IN (SELECT value FROM json_each(?))",
@@ -122,36 +160,62 @@ _ARRAYS = ", ".join(
 _LINE_COLUMNS = ", ".join(
     "line.context::json" if column == "context" else f"line.{column}" for column in ROW_COLUMNS[1:]
 )
-# The first lines decide which events are new; further lines follow only the events just inserted. One
-# statement, so two processes that send the same event at once cannot both get past it.
-_INSERT_FRESH = f"""
+# The first lines decide which events are new; further lines and users follow only the events just inserted.
+# One statement, so two processes that send the same event at once cannot both get past it; users in one order
+# in every process, so that no two wait for each other.
+_COLD_AT = f"${len(ROW_COLUMNS) + 1}::timestamptz"
+_GUESTS = f"${len(ROW_COLUMNS) + 2}::text[]"
+_INSERT = f"""
 WITH line AS (
     SELECT * FROM unnest({_ARRAYS}) WITH ORDINALITY AS line ({", ".join(ROW_COLUMNS[1:])}, place)
 ), head AS (
     INSERT INTO events ({_COLUMNS})
     SELECT $1::text, {_LINE_COLUMNS} FROM line WHERE item_index = 0 ORDER BY place
     ON CONFLICT (tenant, event_id, item_index) DO NOTHING
-    RETURNING event_id
+    RETURNING event_id, user_id
 ), rest AS (
     INSERT INTO events ({_COLUMNS})
     SELECT $1::text, {_LINE_COLUMNS} FROM line JOIN head ON head.event_id = line.event_id
     WHERE item_index > 0 ORDER BY place
+), cold AS (
+    INSERT INTO users (tenant, user_id, attributes, created_at, updated_at, cold)
+    SELECT $1::text, user_id, '{{}}'::json, {_COLD_AT}, {_COLD_AT}, true FROM head
+    WHERE user_id IS NOT NULL AND {_COLD_AT} IS NOT NULL GROUP BY user_id ORDER BY user_id
+    ON CONFLICT DO NOTHING
 )
-SELECT event_id FROM head
+SELECT event_id, false FROM head
+UNION ALL
+SELECT DISTINCT user_id, true FROM user_aliases WHERE tenant = $1::text AND anonymous_id = ANY({_GUESTS})
 """  # noqa: S608  # constants only
 
 
 class PostgresqlWriting:
     """Sends columns as arrays: the statement's text stays the same however many rows there are."""
 
+    one_statement = True
+
     def __init__(self, tenant: str) -> None:
         self._tenant = tenant
 
-    async def insert_fresh(self, connection: AsyncConnection, rows: Sequence[EventRow]) -> set[str]:
+    async def insert(
+        self,
+        connection: AsyncConnection,
+        rows: Sequence[EventRow],
+        *,
+        guests: Collection[str],
+        cold_users: datetime | None,
+    ) -> Inserted:
         """See `EventWriting`."""
         columns = [list(column) for column in zip(*rows, strict=True)]
-        found = await connection.exec_driver_sql(_INSERT_FRESH, (self._tenant, *columns[1:]))
-        return {row[0] for row in found}
+        found = await connection.exec_driver_sql(
+            _INSERT, (self._tenant, *columns[1:], cold_users, list(guests))
+        )
+        fresh: set[str] = set()
+        merged: set[str] = set()
+        for row in found:
+            name, is_user = tuple(row)
+            (merged if is_user else fresh).add(name)
+        return Inserted(fresh, merged)
 
     async def known_items(self, connection: AsyncConnection, ids: Collection[str]) -> set[str]:
         """See `EventWriting`."""
@@ -173,26 +237,6 @@ class PostgresqlWriting:
             (self._tenant, sorted(ids), [search_text(id_, None) for id_ in sorted(ids)], at, revision),
         )
         return [row[0] for row in found]
-
-    async def add_cold_users(
-        self, connection: AsyncConnection, ids: Collection[str], *, at: datetime
-    ) -> None:
-        """See `EventWriting`."""
-        # In one order in every process, so that no two wait for each other.
-        await connection.exec_driver_sql(
-            "INSERT INTO users (tenant, user_id, attributes, created_at, updated_at, cold)"
-            " SELECT $1::text, id, '{}', $3::timestamptz, $3::timestamptz, true FROM unnest($2::text[]) AS id"
-            " ON CONFLICT DO NOTHING",
-            (self._tenant, sorted(ids), at),
-        )
-
-    async def merged_users(self, connection: AsyncConnection, anonymous_ids: Collection[str]) -> set[str]:
-        """See `EventWriting`."""
-        found = await connection.exec_driver_sql(
-            "SELECT DISTINCT user_id FROM user_aliases WHERE tenant = $1 AND anonymous_id = ANY($2::text[])",
-            (self._tenant, list(anonymous_ids)),
-        )
-        return {row[0] for row in found}
 
 
 def _listed(ids: Collection[str]) -> str:

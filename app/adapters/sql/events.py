@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.adapters.sql import counters
 from app.adapters.sql.engine import Database
-from app.adapters.sql.event_rows import Codec, rows_of, stored_event
-from app.adapters.sql.event_writing import EventWriting, PostgresqlWriting, SqliteWriting
+from app.adapters.sql.event_rows import Codec, EventRow, rows_of, stored_event
+from app.adapters.sql.event_writing import EventWriting, Inserted, PostgresqlWriting, SqliteWriting
 from app.adapters.sql.people import PERSON_IDS, met_items, newest_heads, newest_lines, person
 from app.adapters.sql.tables import events, user_aliases
 from app.domain.cursors import decode_cursor, decode_moment, encode_cursor
@@ -21,6 +21,7 @@ from app.domain.ports import Appended, Clock
 from app.domain.types import Event, EventStatus, Interaction, ItemEvents, Page, StoredEvent, Subject
 
 LONG_READ_S = 60.0
+KNOWN_ITEMS = 200_000
 
 
 class SqlEventStore:
@@ -34,6 +35,8 @@ class SqlEventStore:
         self._writing: EventWriting = (
             SqliteWriting(tenant) if database.is_sqlite else PostgresqlWriting(tenant)
         )
+        # Items never lose their row, so one that had one once need not be looked up again.
+        self._known_items: set[str] = set()
 
     async def append(self, events: Sequence[Event], *, create_unknown: bool) -> Appended:
         """Store a group in one transaction.
@@ -51,47 +54,46 @@ class SqlEventStore:
             for row in rows_of(event, tenant=self._tenant, codec=self._codec)
         ]
 
+        append = self._append_all if create_unknown else self._append_known
+
         async def work(connection: AsyncConnection) -> Appended:
-            if create_unknown:
-                return await self._append_all(connection, group, rows)
-            return await self._append_known(connection, group, rows)
+            return await append(connection, group, rows)
 
-        return await self._database.write(work)
+        if create_unknown and self._writing.one_statement and _items_of(group.events) <= self._known_items:
+            return await self._database.write_once(work)
+        appended = await self._database.write(work)
+        self._remember(group.accepted(appended.statuses))
+        return appended
 
-    async def _append_all(
-        self, connection: AsyncConnection, group: _Group, rows: list[tuple[Any, ...]]
-    ) -> Appended:
-        fresh = await self._writing.insert_fresh(connection, rows)
-        accepted = group.of(fresh)
-        new_items = await self._create_items(connection, accepted)
-        if users := {event.user_id for event in accepted if event.user_id is not None}:
-            await self._writing.add_cold_users(connection, users, at=self._clock.now())
+    async def _append_all(self, connection: AsyncConnection, group: _Group, rows: list[EventRow]) -> Appended:
+        inserted = await self._writing.insert(
+            connection, rows, guests=_guests_of(group.first.values()), cold_users=self._clock.now()
+        )
+        new_items = await self._create_items(connection, _items_of(group.of(inserted.fresh)))
         return Appended(
-            statuses=group.statuses(fresh),
+            statuses=group.statuses(inserted.fresh),
             new_item_ids=tuple(new_items),
-            merged_user_ids=await self._merged(connection, group.first.values()),
+            merged_user_ids=tuple(sorted(inserted.merged)),
         )
 
     async def _append_known(
-        self, connection: AsyncConnection, group: _Group, rows: list[tuple[Any, ...]]
+        self, connection: AsyncConnection, group: _Group, rows: list[EventRow]
     ) -> Appended:
-        named = {line.item_id for event in group.first.values() for line in event.items}
-        known = await self._writing.known_items(connection, named) if named else set()
-        unknown = group.unknown(known)
+        unknown = group.naming(await self._unknown(connection, _items_of(group.events)))
         refused = {group.events[place].event_id for place, _ in unknown}
         kept = [row for row in rows if row[1] not in refused]
-        fresh = await self._writing.insert_fresh(connection, kept) if kept else set()
+        guests = _guests_of(group.of(group.first.keys() - refused))
+        inserted = Inserted(set(), set())
+        if kept:
+            inserted = await self._writing.insert(connection, kept, guests=guests, cold_users=None)
         return Appended(
-            statuses=group.statuses(fresh, refused),
+            statuses=group.statuses(inserted.fresh, refused),
             unknown=unknown,
-            merged_user_ids=await self._merged(connection, group.of(group.first.keys() - refused)),
+            merged_user_ids=tuple(sorted(inserted.merged)),
         )
 
-    async def _create_items(self, connection: AsyncConnection, accepted: Iterable[Event]) -> list[str]:
-        named = {line.item_id for event in accepted for line in event.items}
-        if not named:
-            return []
-        unknown = named - await self._writing.known_items(connection, named)
+    async def _create_items(self, connection: AsyncConnection, named: set[str]) -> list[str]:
+        unknown = await self._unknown(connection, named)
         if not unknown:
             return []
         revision = await counters.take(connection, self._tenant, counters.CATALOGUE)
@@ -99,13 +101,14 @@ class SqlEventStore:
             connection, unknown, revision=revision, at=self._clock.now()
         )
 
-    async def _merged(self, connection: AsyncConnection, stored: Iterable[Event]) -> tuple[str, ...]:
-        guests = {
-            event.anonymous_id for event in stored if event.anonymous_id is not None and event.user_id is None
-        }
-        if not guests:
-            return ()
-        return tuple(sorted(await self._writing.merged_users(connection, guests)))
+    async def _unknown(self, connection: AsyncConnection, named: set[str]) -> set[str]:
+        asked = named - self._known_items
+        return asked - await self._writing.known_items(connection, asked) if asked else asked
+
+    def _remember(self, accepted: Iterable[Event]) -> None:
+        if len(self._known_items) > KNOWN_ITEMS:
+            self._known_items.clear()
+        self._known_items |= _items_of(accepted)
 
     async def history(self, subject: Subject, *, limit: int) -> list[Interaction]:
         """The newest `limit` item interactions of any of the subject's ids and aliases, oldest first."""
@@ -219,13 +222,20 @@ class _Group:
     def of(self, event_ids: Iterable[str]) -> list[Event]:
         return [self.first[event_id] for event_id in event_ids]
 
-    def unknown(self, known: set[str]) -> tuple[tuple[int, int], ...]:
+    def naming(self, unknown: set[str]) -> tuple[tuple[int, int], ...]:
         return tuple(
             (place, line_place)
             for place, event in enumerate(self.events)
             for line_place, line in enumerate(event.items)
-            if line.item_id not in known
+            if line.item_id in unknown
         )
+
+    def accepted(self, statuses: Sequence[EventStatus]) -> list[Event]:
+        return [
+            event
+            for event, status in zip(self.events, statuses, strict=True)
+            if status is EventStatus.ACCEPTED
+        ]
 
     def statuses(
         self, fresh: set[str], refused: set[str] | frozenset[str] = frozenset()
@@ -241,6 +251,16 @@ class _Group:
             else:
                 answer.append(EventStatus.DUPLICATE)
         return tuple(answer)
+
+
+def _items_of(given: Iterable[Event]) -> set[str]:
+    """Every item that the events name."""
+    return {line.item_id for event in given for line in event.items}
+
+
+def _guests_of(given: Iterable[Event]) -> set[str]:
+    """The guests that the events name without a user."""
+    return {event.anonymous_id for event in given if event.anonymous_id is not None and event.user_id is None}
 
 
 def _ids_of(subject: Subject) -> dict[str, str]:

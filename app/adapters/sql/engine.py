@@ -28,7 +28,7 @@ Work = Callable[[AsyncConnection], Awaitable[T]]
 POOL_SIZE = 5
 POOL_TIMEOUT_S = 1.0
 LOCK_TIMEOUT_S = 0.5
-# SQLite: a log of events has four indexes in no order of time; the defaults write most of them out each group.
+# SQLite: the event log has four indexes in no order of time; by default most are written out each group.
 CACHE_KIB = 16 * 1024
 CHECKPOINT_PAGES = 4000
 PRIVATE_MODE = 0o600

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 from app.training.task import Member
 
-TABLES_SHARE = 0.5
+TABLES_SHARE = 0.4
 """Of all seconds, refits included, that counted tables may take."""
 BLEND_SHARE = 0.1
-SHARE_OF_LEFT = 0.55
-"""What the next network may have of the seconds that are left: there may be others after it."""
+SHARE_OF_LEFT = 0.75
+"""What the next network may have of the seconds that are left: the best come first, and few need it all."""
 LEAST_FIT_S = 10.0
 NETWORK_REFIT = 0.8
 """What a network's refit takes beside the fit with validation."""
@@ -67,6 +67,10 @@ class Budget:
         """Seconds that the next network's fit may take."""
         left = self.total_s * (1.0 - BLEND_SHARE) - self.used_s - self.promised_s
         return SHARE_OF_LEFT * left / (1.0 + self.refits * NETWORK_REFIT)
+
+    def is_gathering_over(self) -> bool:
+        """Whether the time to ask the members is over, and that to search their weights begins."""
+        return self.used_s + self.promised_s >= self.total_s * (1.0 - BLEND_SHARE / 2)
 
     def is_over(self) -> bool:
         """Whether nothing is left but what the refits take."""

@@ -33,18 +33,21 @@ SIGNALS: Mapping[str, str] = MappingProxyType(
 )
 
 
+LEAST_SHARE = 0.005
+"""A member of less is not named in words."""
+
+
 def in_words(made: Auto) -> str:
     """The choice: what counts how much, how good it is, and what was left out and why."""
-    alone = max(made.fitted, key=lambda member: member.metric)
     said = [
-        f"Blend of {len(made.members)}. For items new to a person: {_shares(made, shares_new(made))}.",
+        f"Blend of {_models(len(made.members))}.",
+        f"For items new to a person: {_shares(made, shares_new(made))}.",
         *_for_items_they_had(made),
+        *_by_length(made),
         (
             f"On sales it had not seen ({made.people:,} people) its lists reach NDCG@{made.k} "
-            f"{made.metric:.4f}{_beside_bestsellers(made)}; the best model alone, {alone.name}, reaches "
-            f"{alone.metric:.4f}."
+            f"{made.metric:.4f} of 1{_beside_bestsellers(made)}{_beside_the_best(made)}."
         ),
-        *_by_length(made),
         *_left_out(made),
     ]
     return " ".join(said)
@@ -100,10 +103,16 @@ def signal_of(name: str) -> str:
     return SIGNALS.get(name, name)
 
 
+def _models(count: int) -> str:
+    return "1 model" if count == 1 else f"{count} models"
+
+
 def _shares(made: Auto, of_each: Sequence[float]) -> str:
     parts = sorted(zip(of_each, made.members, strict=True), key=lambda pair: -pair[0])
     return ", ".join(
-        f"{share:.0%} {signal_of(member.name)} ({member.name})" for share, member in parts if share >= 0.005
+        f"{share:.0%} {signal_of(member.name)} ({member.name}, {member.metric:.4f} alone)"
+        for share, member in parts
+        if share >= LEAST_SHARE
     )
 
 
@@ -124,13 +133,24 @@ def _by_length(made: Auto) -> Sequence[str]:
     if not made.mix.edges:
         return ()
     edges = " and ".join(str(edge) for edge in made.mix.edges)
-    return (f"The weights change with the length of a history, at {edges} items.",)
+    return (f"These are means: the weights change with the length of a history, at {edges} items.",)
+
+
+def _beside_the_best(made: Auto) -> str:
+    best = max(made.fitted, key=lambda member: member.metric)
+    more = made.metric / best.metric - 1.0 if best.metric > 0.0 else 0.0
+    if len(made.members) < 2 or more <= 0.0:
+        return ""
+    return f" and {more:.0%} more than the best model alone, {best.name}"
 
 
 def _left_out(made: Auto) -> Sequence[str]:
-    if not made.left_out:
-        return ()
-    return ("Left out: " + "; ".join(f"{left.name} ({left.reason})" for left in made.left_out) + ".",)
+    """A sentence for each reason, with the models that it left out."""
+    alone = {member.name: f" ({member.metric:.4f} alone)" for member in made.fitted}
+    named = dict[str, list[str]]()
+    for left in made.left_out:
+        named.setdefault(left.reason, []).append(left.name + alone.get(left.name, ""))
+    return [f"Left out, {reason}: {', '.join(names)}." for reason, names in named.items()]
 
 
 def _rounded(share: float) -> float:

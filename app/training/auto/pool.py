@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,17 +61,23 @@ class Pool:
         return self.fresh if reading == "unseen" else self.relevant
 
 
-def pool_of(scores: Sequence[Score], people: Cases) -> Pool:
-    """Ask every member about every person, a batch at a time, and keep the candidates alone.
+def pool_of(scores: Sequence[Score], people: Cases, *, is_late: Callable[[], bool] = lambda: False) -> Pool:
+    """Ask every member about every person, some at a time, and keep the candidates alone.
 
     Args:
         scores: The members.
-        people: Those to fit the blend on.
+        people: Those to fit the blend on, in no order that means anything.
+        is_late: Whether those asked about so far must do; the first are asked about in any case.
     """
     held = CELLS // (max(len(scores), 1) * (people.n_items + 1))
     step = max(1, min(BATCH, held))
     parts = (range(start, min(start + step, len(people))) for start in range(0, len(people), step))
-    rows = [row for part in parts for row in _batch(scores, people, part)]
+    rows = list[tuple[NDArray[np.int32], NDArray[np.float32]]]()
+    for part in parts:
+        if rows and is_late():
+            people = people.take(np.arange(len(rows)))
+            break
+        rows += _batch(scores, people, part)
     width = max((len(row[0]) for row in rows), default=1)
     item = np.zeros((len(rows), width), np.int32)
     levels = np.zeros((len(scores), len(rows), width), np.float32)

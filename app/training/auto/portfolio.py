@@ -54,20 +54,31 @@ class Candidate:
 
 def counted(facts: Facts, *, budget_s: float) -> list[Candidate]:
     """Tables, the quickest first."""
-    dense: Overrides = {"max_items": _dense_items(budget_s)}
+    known = presets(facts.form)
+    transitions = known.get("transitions", {})
     wanted = [
         Candidate("popularity", tuple({"half_life_days": days} for days in (7.0, 14.0, 45.0, 0.0))),
-        Candidate("transitions", (*TRANSITIONS, presets("leave-one-out")["transitions"])),
+        Candidate("transitions", (*TRANSITIONS, {**presets("leave-one-out")["transitions"], **transitions})),
         *([Candidate("repeats")] if facts.wants_repeats and facts.repeats > MIN_REPEATS else []),
         *([Candidate("sessions", SESSIONS)] if facts.per_moment < BASKETS else []),
         *([Candidate("content")] if facts.has_attributes else []),
-        Candidate("ease", tuple({**dense, "regularisation": size} for size in _sizes(facts, budget_s))),
+        *_long_term(facts, budget_s),
+        Candidate("itemknn"),
+    ]
+    return [_settled(candidate, facts) for candidate in wanted if candidate.name in SPECS]
+
+
+def _long_term(facts: Facts, budget_s: float) -> list[Candidate]:
+    """Tables of taste; a session is over before it shows any."""
+    if facts.form == "sessions":
+        return []
+    dense: Overrides = {"max_items": _dense_items(budget_s)}
+    return [
+        Candidate("ease", tuple({**dense, **size} for size in _sizes(facts, budget_s))),
         *([Candidate("ease_trend", (dense,))] if facts.span_days > LONG_DAYS else []),
         Candidate("gfcf"),
-        Candidate("itemknn"),
         *([Candidate("elsa")] if facts.items > _dense_items(budget_s) else []),
     ]
-    return [_narrowed(candidate, facts) for candidate in wanted if candidate.name in SPECS]
 
 
 def networks(facts: Facts, *, fading: float) -> list[Candidate]:
@@ -85,19 +96,20 @@ def networks(facts: Facts, *, fading: float) -> list[Candidate]:
     return [Candidate(name, (known.get(name, {}),)) for name in names if name in SPECS]
 
 
-def _narrowed(candidate: Candidate, facts: Facts) -> Candidate:
-    """With fewer entries for each item where a catalogue is so large that the table would be."""
+def _settled(candidate: Candidate, facts: Facts) -> Candidate:
+    """With the form's presets below what its variants say, and fewer entries an item where there are many."""
     usual = SPECS[candidate.name].parameters.get("keep")
-    most = MOST_ENTRIES // max(facts.items, 1)
-    if usual is None or most >= int(usual):
-        return candidate
-    return Candidate(candidate.name, tuple({**each, "keep": max(most, 1)} for each in candidate.variants))
+    most = max(MOST_ENTRIES // max(facts.items, 1), 1)
+    narrowed = {} if usual is None or most >= int(usual) else {"keep": most}
+    known = {} if candidate.name == "transitions" else presets(facts.form).get(candidate.name, {})
+    return Candidate(candidate.name, tuple({**known, **each, **narrowed} for each in candidate.variants))
 
 
-def _sizes(facts: Facts, budget_s: float) -> tuple[float, ...]:
-    """Regularisations of EASE that are tried: more than one where there is time."""
+def _sizes(facts: Facts, budget_s: float) -> tuple[Overrides, ...]:
+    """Regularisations of EASE that are tried: more than the preset's where there is time."""
     seconds = PILOT_S * (min(facts.items, _dense_items(budget_s)) / DENSE_ITEMS) ** 3
-    return (200.0, 50.0, 800.0) if seconds < 0.02 * budget_s else (200.0,)
+    others: tuple[Overrides, ...] = ({"regularisation": 50.0}, {"regularisation": 800.0})
+    return ({}, *others) if seconds < 0.02 * budget_s else ({},)
 
 
 def _dense_items(budget_s: float) -> int:

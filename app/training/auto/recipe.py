@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.evaluation.protocol import Cases
 from app.training.auto import explain, portfolio, sweep, weigh
 from app.training.auto.budget import BLEND_SHARE, LEAST_FIT_S, Budget
 from app.training.auto.facts import Facts, facts_of
-from app.training.auto.pool import pool_of
+from app.training.auto.pool import Pool, pool_of
 from app.training.auto.portfolio import Candidate
 from app.training.auto.weigh import Question
 from app.training.build import plan
@@ -32,6 +31,8 @@ LEAST_CHOSEN_ON = 500
 BLENDED_ON = 4000
 """People that the weights are fitted on at most."""
 POPULARITY = "popularity"
+NO_TIME = "because the time that was given did not suffice"
+NO_HELP = "because the others say the same or better"
 
 Report = Callable[[float, str], None]
 """Told the share of the budget that is used, and what is done now."""
@@ -135,8 +136,9 @@ def fit_auto(
     run.fit_networks()
     report(1.0 - BLEND_SHARE, "blend")
     people = sample(task.validation, most=BLENDED_ON * most // CHOSEN_ON, seed=seed)
-    question = Question(task.readings, task.k, budget.is_over)
-    made = _blended(run.members, people, question, seed=seed)
+    people = people.take(np.random.default_rng(seed).permutation(len(people)))
+    pool = pool_of([member.asked for member in run.members], people, is_late=budget.is_gathering_over)
+    made = _blended(run.members, pool, Question(task.readings, task.k, budget.is_over), seed=seed)
     left_out = (*run.left_out, *made.left_out)
     return replace(made, left_out=left_out, seconds=budget.used_s + budget_s - budget.total_s)
 
@@ -167,7 +169,7 @@ class _Run:
             if self._has(candidate):
                 continue
             if self.members and not self._budget.has_time_for_table():
-                self.left_out.append(LeftOut(candidate.name, "no time was left for it"))
+                self.left_out.append(LeftOut(candidate.name, NO_TIME))
                 continue
             self._tell(candidate.name)
             self.members.append(self._best_table(candidate))
@@ -192,8 +194,7 @@ class _Run:
                 continue
             allowed = self._budget.for_network()
             if allowed < LEAST_FIT_S:
-                reason = f"no time was left: {max(allowed, 0.0):.0f} s of at least {LEAST_FIT_S:.0f} s"
-                self.left_out.append(LeftOut(candidate.name, reason))
+                self.left_out.append(LeftOut(candidate.name, NO_TIME))
                 continue
             self._tell(candidate.name)
             member = self._fit(candidate, candidate.variants[0], deadline_s=allowed)
@@ -233,9 +234,8 @@ def refitted(member: Member, interactions: Interactions, *, seed: int) -> Member
     return replace(again, table=table, score=table.score)
 
 
-def _blended(members: Sequence[Member], people: Cases, question: Question, *, seed: int) -> Auto:
+def _blended(members: Sequence[Member], pool: Pool, question: Question, *, seed: int) -> Auto:
     """Fit the weights, and keep the members that have one."""
-    pool = pool_of([member.asked for member in members], people)
     mix, metric = weigh.chosen(pool, question, seed=seed)
     if not mix.new.any() and not mix.had.any():
         best = max(range(len(members)), key=lambda number: members[number].metric)
@@ -248,12 +248,8 @@ def _blended(members: Sequence[Member], people: Cases, question: Question, *, se
         mix=replace(mix, new=mix.new[:, used], had=mix.had[:, used]),
         metric=metric,
         popularity=weigh.alone(pool, names.index(POPULARITY), question) if POPULARITY in names else 0.0,
-        people=len(people),
+        people=len(pool),
         k=question.k,
-        left_out=tuple(
-            LeftOut(name, "it adds nothing to the others")
-            for number, name in enumerate(names)
-            if number not in used
-        ),
+        left_out=tuple(LeftOut(name, NO_HELP) for number, name in enumerate(names) if number not in used),
         seconds=0.0,
     )

@@ -67,7 +67,7 @@ def test_a_table_that_would_take_more_than_the_tables_share_is_not_begun() -> No
     clock = Clock()
     budget = Budget(100.0, 1, clock)
     budget.longest_s = 10.0
-    clock.now += 29.0
+    clock.now += 19.0
     assert budget.has_time_for_table()
     budget.promise(fitted(2.0, network=False))
     assert not budget.has_time_for_table()

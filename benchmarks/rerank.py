@@ -1,9 +1,11 @@
-"""What each setting of the service's re-rank stage costs, and what it buys.
+r"""What each setting of the service's re-rank stage costs, and what it buys.
 
-    python -m benchmarks.rerank --data Beauty.txt --items Beauty_items.tsv --out rerank.json
+    python -m benchmarks.rerank --data Beauty.txt --items Beauty_items.tsv \
+        --out benchmarks/results/rerank.json --docs docs/recommendations.md
 
 Fits a counted model on the leave-one-out training part, asks it about the validation people (the test part is
-not read: a setting is a choice), and puts each list through `app.pipeline.rerank` as the service would.
+not read: a setting is a choice), and makes each list as the service would: `diversity` by marginal relevance,
+`novelty` by what popularity costs, `cap` by how many places one brand or category may have.
 """
 
 from __future__ import annotations
@@ -13,15 +15,18 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.evaluation import beyond
 from app.evaluation.protocol import Cases, Score, batches_of, pad_left
-from app.evaluation.ranking import found_in, hide, top_lists
+from app.evaluation.ranking import found_in, hide
 from app.evaluation.report import figure, markdown
+from app.pipeline.blend import standardised, top
 from app.pipeline.rerank import diversified, pool_size, unit_rows
+from app.pipeline.run import POOL_UNDER_CAPS
 from app.training.evaluate import sample
 from benchmarks.quality.errors import RefusedError
 from benchmarks.quality.fitting import fit_one
@@ -29,21 +34,28 @@ from benchmarks.quality.learning import Files, Learning, learn
 from benchmarks.quality.measuring import Ranked, figures
 from models.base import Interactions
 
-SETTINGS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
+SETTINGS: Sequence[tuple[str, float]] = (
+    ("none", 0.0),
+    *(("diversity", share) for share in (0.1, 0.3, 0.5, 1.0)),
+    *(("novelty", deviations) for deviations in (1.0, 3.0, 10.0)),
+    *(("cap", most) for most in (5, 3)),
+)
 K = 10
 PEOPLE = 4000
+MARKS = ("<!-- rerank -->", "<!-- end of rerank -->")
 COLUMNS = (
-    "diversity",
+    "setting",
     "NDCG@10",
     "of it lost",
     "HR@10",
     "coverage",
     "unlike by attributes",
+    "more unlike",
     "unlike by buyers",
     "calibration",
     "novelty, bits",
 )
-Row = dict[str, float]
+Row = dict[str, Any]
 
 
 def measure(learning: Learning, model: str) -> list[Row]:
@@ -59,30 +71,68 @@ def measure(learning: Learning, model: str) -> list[Row]:
     kinds = kinds_of(lines)
     items = beyond.catalogue(lines.user, lines.item, n_items=lines.n_items)
     found = np.zeros((len(SETTINGS), len(people), K), np.int32)
-    for row, pool, scores in pools(outcome.choice, people):
-        vectors = unit_rows(kinds[pool])
-        for number, setting in enumerate(SETTINGS):
-            size = min(pool_size(K, setting), len(pool))
-            order = diversified(scores[:size], vectors[:size], K, setting) if setting else np.arange(size)
-            best = pool[order[:K]]
+    lists = Lists(kinds, np.log1p(items.popularity))
+    for row, z_scores in scored(outcome.choice, people):
+        for number, (setting, much) in enumerate(SETTINGS):
+            best = lists.of(z_scores, setting, much)
             found[number, row, : len(best)] = best
     return [
-        _figures(lists, people, items, kinds, setting) for setting, lists in zip(SETTINGS, found, strict=True)
+        _figures(each, people, items, kinds) | {"setting": setting, "much": much}
+        for (setting, much), each in zip(SETTINGS, found, strict=True)
     ]
 
 
-def pools(score: Score, people: Cases) -> Iterator[tuple[int, NDArray[np.int32], NDArray[np.float64]]]:
-    """Each person's candidates, best first, and their standard scores, as the service's blend gives them."""
-    most = pool_size(K, max(SETTINGS))
+def scored(score: Score, people: Cases) -> Iterator[tuple[int, NDArray[np.float64]]]:
+    """Each person's standard scores, float64 (n + 1,), as the service's blend has them; -inf: left out."""
     for rows in batches_of(people):
         scores = np.array(score(*pad_left(people.item_idx, people.weight, rows)), np.float32)
         hide(scores, people.seen, rows)
-        lists = top_lists(scores, most, first_row=rows.start)
         for line, row in enumerate(rows):
-            pool = lists[line][lists[line] > 0]
-            known = scores[line][np.isfinite(scores[line])]
-            spread = max(float(known.std()), 1e-9)
-            yield row, pool, (scores[line, pool].astype(np.float64) - float(known.mean())) / spread
+            yield row, standardised(scores[line])
+
+
+class Lists:
+    """What the service's stages make of scores.
+
+    Args:
+        kinds: What `kinds_of` gives.
+        demand: float64 (n + 1,), logarithm of each item's people.
+    """
+
+    def __init__(self, kinds: NDArray[np.float32], demand: NDArray[np.float64]) -> None:
+        self._kinds = kinds
+        self._cost = demand / max(float(demand.max()), 1.0)
+        self._rank = np.arange(len(demand))
+
+    def of(self, z_scores: NDArray[np.float64], setting: str, much: float) -> NDArray[np.int64]:
+        """K items under one setting.
+
+        Args:
+            z_scores: float64 (n + 1,).
+            setting: One of `SETTINGS`.
+            much: Of it.
+        """
+        if setting == "novelty":
+            return self._top(z_scores - much * self._cost, K)
+        if setting == "cap":
+            return self._capped(self._top(z_scores, POOL_UNDER_CAPS * K), int(much))
+        pool = self._top(z_scores, pool_size(K, much))
+        if not much:
+            return pool
+        vectors = unit_rows(self._kinds[pool])
+        return pool[np.sort(diversified(vectors, much, n=K, most=K))]
+
+    def _top(self, scores: NDArray[np.float64], most: int) -> NDArray[np.int64]:
+        return top(scores, np.isfinite(scores), most, self._rank)
+
+    def _capped(self, pool: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+        counts, kept = np.zeros(self._kinds.shape[1]), []
+        for item in pool:
+            after = counts + self._kinds[item]
+            if after.max() <= most and len(kept) < K:
+                counts = after
+                kept.append(item)
+        return np.array(kept, np.int64)
 
 
 def kinds_of(lines: Interactions) -> NDArray[np.float32]:
@@ -107,14 +157,12 @@ def _figures(
     people: Cases,
     items: beyond.Catalogue,
     kinds: NDArray[np.float32],
-    setting: float,
 ) -> Row:
     hits = found_in(lists, people.targets, np.arange(len(people)))
     found = figures(Ranked(lists, hits, people.targets.lengths), "leave-one-out")
     by_kind = beyond.Catalogue(items.popularity, unit_rows(kinds).astype(np.float32))
     shares = kinds / np.maximum(kinds.sum(axis=1, keepdims=True), 1.0)
     return {
-        "diversity": setting,
         "ndcg@10": found["ndcg@10"],
         "hr@10": found["hr@10"],
         "coverage@10": beyond.coverage(lists, items),
@@ -127,17 +175,18 @@ def _figures(
 
 def as_markdown(rows: Sequence[Row]) -> str:
     """The table of the docs."""
-    first = rows[0]["ndcg@10"] or 1.0
+    first = rows[0]
     return markdown(
         COLUMNS,
         [
             [
-                f"{row['diversity']:.1f}",
+                "by score alone" if row["setting"] == "none" else f"{row['setting']} {row['much']:g}",
                 figure(row["ndcg@10"], digits=4),
-                f"{1.0 - row['ndcg@10'] / first:.0%}",
+                f"{1.0 - row['ndcg@10'] / first['ndcg@10']:.1%}",
                 figure(row["hr@10"], digits=4),
                 figure(row["coverage@10"], digits=2),
-                figure(row["unlike_by_attributes@10"], digits=2),
+                figure(row["unlike_by_attributes@10"]),
+                f"{row['unlike_by_attributes@10'] / first['unlike_by_attributes@10'] - 1.0:+.1%}",
                 figure(row["unlike_by_buyers@10"], digits=2),
                 f"{row['calibration@10']:.2f}",
                 f"{row['novelty@10']:.1f}",
@@ -145,6 +194,13 @@ def as_markdown(rows: Sequence[Row]) -> str:
             for row in rows
         ],
     )
+
+
+def with_table(text: str, rows: Sequence[Row]) -> str:
+    """The page with the table between its marks replaced."""
+    start, end = MARKS
+    before, _, rest = text.partition(start)
+    return f"{before}{start}\n{as_markdown(rows)}\n{end}{rest.partition(end)[2]}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -161,6 +217,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         body = {"model": options.model, "people": min(PEOPLE, len(learning.task.validation)), "rows": rows}
         options.out.write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")
+    if options.docs is not None:
+        page = with_table(options.docs.read_text(encoding="utf-8"), rows)
+        options.docs.write_text(page, encoding="utf-8")
     return 0
 
 
@@ -174,6 +233,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--model", default="transitions", help="a counted model")
     parser.add_argument("--out", type=Path, help="write the figures here, as JSON")
+    parser.add_argument("--docs", type=Path, help="write the table into this page, between its marks")
     return parser
 
 

@@ -95,7 +95,7 @@ class RecommendedItem:
     """One place of a list.
 
     Attributes:
-        score: 0 to 1, falling along the list when nothing was diversified; compares within one answer only.
+        score: 0 to 1, falling along the list; compares within one answer only.
         source: Which source put it there.
         item: The fields that were asked for.
     """

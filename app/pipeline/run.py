@@ -26,7 +26,7 @@ class Listed:
     """A list as positions of the catalogue.
 
     Attributes:
-        scores: float64 (places,), 0 to 1, falling where nothing was diversified.
+        scores: float64 (places,), 0 to 1, falling but for pins and quotas.
         sources: Which source put each there.
         filled: Places that the fallback chain filled.
         pinned: Places that rules filled.
@@ -216,10 +216,11 @@ def _diverse(question: Question, draft: _Draft, z_scores: FloatArray) -> IntArra
         return None
     vectors = question.model.unit_vectors(pool) if question.model is not None else None
     vectors = vectors if vectors is not None else category_vectors(catalogue, pool)
-    if not draft.caps:
-        return pool[diversified(z_scores[pool], vectors, draft.n, diversity)]
-    order = pool[diversified(z_scores[pool], vectors, len(pool), diversity)]
-    return draft.caps.kept(order, draft.n)
+    most = len(pool) if draft.caps else draft.n
+    joined = diversified(vectors, diversity, n=draft.n, most=most)
+    kept = draft.caps.kept(pool[joined], draft.n) if draft.caps else pool[joined]
+    # A list is as varied in any order, and the best of it are looked for first.
+    return pool[np.isin(pool, kept)]
 
 
 def _with_places(made: Listed, inserted: Sequence[tuple[int, int, str]]) -> Listed:

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel, SecretStr
-from ulid import ULID
 
 from app.adapters.artifacts import open_store
 from app.adapters.child import ProcessLauncher
@@ -32,6 +31,7 @@ from app.adapters.sql.engine import Database
 from app.adapters.sql.stores import sql_stores
 from app.api.settings import ApiSettings
 from app.domain.errors import InvalidInputError
+from app.domain.ids import new_ulid
 from app.domain.ports import ArtifactStore, Dump, ListCache, ScorerLoader, Stores
 from app.domain.types import Job
 from app.domain.weights import DEFAULT_WEIGHTS, EventWeight
@@ -215,7 +215,7 @@ def make_users(base: Foundation) -> Users:
         clock=base.clock,
         tenant=base.settings.tenant,
         secret=secret,
-        new_id=_new_id,
+        new_id=new_ulid,
     )
 
 
@@ -276,7 +276,7 @@ def make_jobs(base: Foundation) -> Jobs:
         events=base.stores.events,
         audit=base.stores.audit,
         clock=base.clock,
-        new_id=_new_id,
+        new_id=new_ulid,
         models=model_names(),
         default_model=base.settings.retrain_model,
         budget_s=base.settings.retrain_budget_s,
@@ -388,10 +388,6 @@ def _named(setting: str) -> Iterator[None]:
 def _make_scratch(settings: Settings) -> None:
     with _named("scratch_dir"):
         make_scratch(settings.scratch_dir)
-
-
-def _new_id() -> str:
-    return str(ULID())
 
 
 def _cache(settings: Settings, metrics: Metrics) -> ListCache:

@@ -27,13 +27,15 @@ from app.api import (
 )
 from app.api.context import AppState
 from app.api.drain import Drain
+from app.api.hot_path import HotPath
 from app.api.middleware import BodyLimit, HeadAsGet, Observe, PublicCors, StrictPath
 from app.api.openapi import describe, flat_routes, is_public, is_stream
 from app.api.problems import on_http_error, on_recserve_error, on_validation_error
 from app.api.replays import Replays
+from app.api.reporting import Report
 from app.api.settings import ApiSettings
 from app.domain.errors import RecserveError
-from app.telemetry import Metrics
+from app.telemetry import Metrics, RequestLines
 
 if TYPE_CHECKING:
     from app.services.container import Services
@@ -59,6 +61,7 @@ def create_app(
     metrics: Metrics | None = None,
     drain: Drain | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    lines: RequestLines | None = None,
     on_stopped: Callable[[], Awaitable[None]] | None = None,
 ) -> FastAPI:
     """The application over these use cases; it starts and stops them.
@@ -69,6 +72,7 @@ def create_app(
         metrics: Where to count; a new registry by default.
         drain: Thrown by the server when it is told to stop.
         now: The clock that dates events.
+        lines: The quick way to log requests; None: the usual one.
         on_stopped: Called once every use case has stopped.
     """
     state = AppState(
@@ -109,7 +113,9 @@ def create_app(
         is_public=lambda path: any(regex.match(path) for regex in public),
     )
     app.add_middleware(StrictPath)
-    app.add_middleware(Observe, metrics=state["metrics"], drain=state["drain"])
+    report = Report(state["metrics"], lines)
+    app.add_middleware(Observe, report=report, drain=state["drain"])
+    app.add_middleware(HotPath, services=services, report=report, drain=state["drain"])
     return app
 
 

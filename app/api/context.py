@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import uuid
 from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, TypedDict, cast
@@ -15,6 +14,7 @@ from starlette.types import Scope
 from app.api.drain import Drain
 from app.api.replays import Replays
 from app.api.settings import ApiSettings
+from app.domain.ids import new_request_id
 from app.telemetry import Metrics
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class AppState(TypedDict):
 def begin_request(scope: Scope, given: str | None) -> str:
     """Take the caller's request id if it is sane, make one otherwise; remember it in the scope."""
     sane = given is not None and _SANE_REQUEST_ID.fullmatch(given) is not None
-    request_id = given if given is not None and sane else uuid.uuid4().hex
+    request_id = given if given is not None and sane else new_request_id()
     scope[_REQUEST_ID_KEY] = request_id
     return request_id
 

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.api.context import REQUEST_ID_HEADER, begin_request, request_id_of
 from app.api.drain import Drain
 from app.api.problems import internal_problem, problem
+from app.api.reporting import SECURITY_HEADERS, Report
 from app.api.values import SLASH_IN_PATH
 from app.domain.errors import (
     RecserveError,
@@ -24,25 +25,20 @@ from app.domain.errors import (
     UnreadableInputError,
     UnsupportedMediaError,
 )
-from app.telemetry import Metrics, failure
+from app.telemetry import failure
 
 _log = structlog.get_logger(__name__)
 # After these the rest of the body is still on its way: the connection cannot be used again.
 _BODY_LEFT_BEHIND = frozenset({408, 413, 415})
 _SLASH_IN_PATH = SLASH_IN_PATH.encode()
-_SECURITY_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cache-Control": "private, no-store",
-}
 
 
 class Observe:
     """Outermost: request id, one log line and the figures a request, security headers, the 500 of a bug."""
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics, drain: Drain) -> None:
-        self._app, self._metrics, self._drain = app, metrics, drain
+    def __init__(self, app: ASGIApp, *, report: Report, drain: Drain) -> None:
+        self._app, self._report, self._drain = app, report, drain
+        self._metrics = report.metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, and say how it went."""
@@ -77,26 +73,20 @@ class Observe:
                     raise ConnectionAbortedError from None
                 await internal_problem(request_id=request_id)(scope, receive, sender)
             finally:
-                self._record(scope, status, time.monotonic() - started)
+                self._report.answered(
+                    method=_method_of(scope),
+                    route=_route_of(scope),
+                    status=status,
+                    took_s=time.monotonic() - started,
+                    request_id=request_id,
+                )
 
     def _dress(self, headers: MutableHeaders, request_id: str, status: int) -> None:
         headers[REQUEST_ID_HEADER] = request_id
-        for name, value in _SECURITY_HEADERS.items():
+        for name, value in SECURITY_HEADERS.items():
             headers.setdefault(name, value)
         if self._drain.started or status in _BODY_LEFT_BEHIND:
             headers["Connection"] = "close"
-
-    def _record(self, scope: Scope, status: int, took_s: float) -> None:
-        method, route = _method_of(scope), _route_of(scope)
-        self._metrics.requests.labels(method, route, str(status)).inc()
-        self._metrics.request_seconds.labels(method, route).observe(took_s)
-        _log.info(
-            "http.request.answered",
-            method=method,
-            route=route,
-            status=status,
-            took_ms=round(took_s * 1000, 1),
-        )
 
 
 class StrictPath:

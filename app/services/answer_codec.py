@@ -1,10 +1,13 @@
-"""Answers as bytes for the cache, and the key under which each is kept."""
+"""Answers as bytes for the cache and the wire, and the key under which each is kept."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
+from operator import attrgetter
+
+from pydantic import TypeAdapter
 
 from app.domain.recommendations import (
     Reason,
@@ -14,8 +17,16 @@ from app.domain.recommendations import (
     ServedBy,
 )
 
-FORMAT = "2"
+FORMAT = "3"
 """Changed with the meaning of the bytes, so that two releases never read each other's lists."""
+# The routes' own writer of JSON, so that a kept list is, byte for byte, what a route would answer.
+_WIRE = TypeAdapter(Recommendation)
+_KEPT_HEAD = b'{"scenario":'
+# What a request may ask beside scenario and length; the subject is told apart by the stamps.
+_REST = attrgetter(
+    *(part.name for part in fields(RecommendationRequest) if part.name not in {"scenario", "n", "subject"})
+)
+_PLAIN = _REST(RecommendationRequest())
 
 
 def list_key(
@@ -26,28 +37,36 @@ def list_key(
     steering_version: str,
 ) -> str:
     """What tells this list from every other one of the same subject."""
-    asked = json.dumps(
-        [FORMAT, model_version, counts_version, steering_version, asdict(request)],
-        sort_keys=True,
-        ensure_ascii=False,
-    )
+    asked = f"{FORMAT}|{request.scenario}|{request.n}|{model_version}|{counts_version}|{steering_version}"
+    rest = _REST(request)
+    return asked if rest == _PLAIN else f"{asked}|{_digest(rest)}"
+
+
+def _digest(rest: object) -> str:
+    asked = json.dumps(rest, sort_keys=True, ensure_ascii=False, default=asdict)
     return hashlib.blake2b(asked.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def encoded(answer: Recommendation) -> bytes:
-    """The answer without its id."""
-    body = asdict(answer)
-    del body["recommendation_id"]
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    """The answer without its id, as it will be given out of the cache."""
+    kept = replace(answer, served_by=ServedBy.CACHE)
+    return _WIRE.dump_json(kept, exclude={"recommendation_id"})
+
+
+def on_the_wire(body: bytes, *, recommendation_id: str) -> bytes | None:
+    """What a route answers with a kept list under a new id; None where the bytes are no list."""
+    if not body.startswith(_KEPT_HEAD):
+        return None
+    return b'{"recommendation_id":"%b",%b' % (recommendation_id.encode(), body[1:])
 
 
 def decoded(body: bytes, *, recommendation_id: str) -> Recommendation | None:
     """The answer under a new id, or None where the bytes are none."""
     try:
-        fields = json.loads(body)
-        items = tuple(_item(item) for item in fields.pop("items"))
-        served_by = ServedBy(fields.pop("served_by"))
-        return Recommendation(recommendation_id=recommendation_id, served_by=served_by, items=items, **fields)
+        parts = json.loads(body)
+        items = tuple(_item(item) for item in parts.pop("items"))
+        served_by = ServedBy(parts.pop("served_by"))
+        return Recommendation(recommendation_id=recommendation_id, served_by=served_by, items=items, **parts)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 

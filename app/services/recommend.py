@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 import structlog
-from ulid import ULID
 
 from app.domain.errors import FieldError, InvalidInputError, StorageUnavailableError
+from app.domain.ids import new_ulid
 from app.domain.ports import CacheRead, Clock, EventStore, ListCache, Scorer
 from app.domain.recommendations import (
     Explanation,
@@ -28,7 +28,7 @@ from app.pipeline.filters import parse_filter
 from app.pipeline.rules import acting
 from app.pipeline.scenarios import BASKET, WITH_A_CALL_OF_ITS_OWN, Scenario
 from app.pipeline.steering import Steering
-from app.services.answer_codec import decoded, encoded, list_key
+from app.services.answer_codec import decoded, encoded, list_key, on_the_wire
 from app.services.answering import Bench, Material, Plan
 from app.services.deadlines import LateError, Patience
 from app.services.lane import BusyError, Lane
@@ -181,6 +181,20 @@ class Recommend:
         """
         return await self._answer(self._plan(request, self._steering.current, at=at))
 
+    async def kept(self, request: RecommendationRequest) -> bytes | None:
+        """The answer of `recommend` as a route writes it, where a list is kept; None: `recommend` makes it.
+
+        Raises:
+            InvalidInputError: As `recommend`.
+        """
+        plan = self._plan(request, self._steering.current, at="")
+        found = await self._cache.read(_subjects(plan), self._key(plan))
+        body = None if found.body is None else on_the_wire(found.body, recommendation_id=new_ulid())
+        if body is not None:
+            self._metrics.list_cache_reads.labels("hit").inc()
+            self._metrics.lists.labels(plan.scenario.name, ServedBy.CACHE.value).inc()
+        return body
+
     async def rank(self, request: RecommendationRequest) -> Recommendation:
         """The caller's own items, `only_item_ids`, best first for this person."""
         item_ids = tuple(dict.fromkeys(request.only_item_ids or ()))
@@ -199,7 +213,7 @@ class Recommend:
         plan = self._plan(request, steering, at=at)
         material = await self._reader.material(plan.request)
         answer = await self._spare_lane.run(lambda: self._spare_bench.answer(plan, material))
-        return replace(answer, recommendation_id=_new_id())
+        return replace(answer, recommendation_id=new_ulid())
 
     async def page(self, placements: Sequence[RecommendationRequest]) -> list[Recommendation]:
         """Several lists for one page, none of them with an item of an earlier one.
@@ -256,8 +270,7 @@ class Recommend:
         return answer
 
     async def _listed(self, plan: Plan) -> Recommendation:
-        subjects = (*plan.request.subject.names(), CATALOGUE_SUBJECT)
-        key = self._key(plan)
+        subjects, key = _subjects(plan), self._key(plan)
         # The stamps are read before the history: what is made from it is kept only if they still hold.
         found = await self._cache.read(subjects, key)
         kept = self._kept(found)
@@ -268,7 +281,7 @@ class Recommend:
         assert flight.task is not None  # noqa: S101  # set where it is made
         done, _ = await asyncio.wait({flight.task}, timeout=self._deadline_s)
         if done:
-            return replace(flight.task.result(), recommendation_id=_new_id())
+            return replace(flight.task.result(), recommendation_id=new_ulid())
         self._count("recommend", LateError())
         return await self._fallback(plan, flight.material, DEADLINE)
 
@@ -276,7 +289,7 @@ class Recommend:
         """The list out of the cache, if there is one that can be read."""
         if found.body is None:
             return None
-        answer = decoded(found.body, recommendation_id=_new_id())
+        answer = decoded(found.body, recommendation_id=new_ulid())
         if answer is not None:
             return replace(answer, served_by=ServedBy.CACHE)
         self._metrics.degraded.labels("list_cache", "unreadable").inc()
@@ -348,7 +361,7 @@ class Recommend:
         plain = replace(plan, scorer=None)
         answer = await self._spare_lane.run(lambda: self._spare_bench.answer(plain, left))
         version = plan.scorer.version if plan.scorer is not None else None
-        return replace(answer, recommendation_id=_new_id(), model_version=version)
+        return replace(answer, recommendation_id=new_ulid(), model_version=version)
 
     async def _load(self) -> None:
         await self._steering.refresh()
@@ -357,6 +370,11 @@ class Recommend:
 
     def _count(self, part: str, error: Exception) -> None:
         self._metrics.degraded.labels(part, type(error).__name__).inc()
+
+
+def _subjects(plan: Plan) -> tuple[str, ...]:
+    """What the list depends on and is stamped with."""
+    return (*plan.request.subject.names(), CATALOGUE_SUBJECT)
 
 
 def _scenario(request: RecommendationRequest, steering: Steering, *, at: str) -> Scenario:
@@ -377,7 +395,3 @@ def _scenario(request: RecommendationRequest, steering: Steering, *, at: str) ->
         # An empty basket is a basket page's usual state: the personal list stands there.
         return replace(steering.scenarios["home"], name=scenario.name)
     return scenario
-
-
-def _new_id() -> str:
-    return str(ULID())

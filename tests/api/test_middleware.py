@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 from app.api.drain import Drain
 from app.api.middleware import BodyLimit, Observe, PublicCors, StrictPath
 from app.api.problems import on_recserve_error
+from app.api.reporting import Report
 from app.api.values import SLASH_IN_PATH
 from app.domain.errors import RecserveError
 from app.telemetry import Metrics, configure_logging
@@ -64,7 +65,7 @@ def client(drain: Drain, metrics: Metrics):
     app.add_middleware(BodyLimit, max_bytes=1000)
     app.add_middleware(PublicCors, origins=("https://shop.example",), is_public=lambda path: path == "/size")
     app.add_middleware(StrictPath)
-    app.add_middleware(Observe, metrics=metrics, drain=drain)
+    app.add_middleware(Observe, report=Report(metrics), drain=drain)
     with TestClient(app) as made:
         yield made
 

@@ -1,0 +1,153 @@
+"""The commonest answer, a kept list to a server's plain call, given in front of the routes.
+
+Routing, parameters and dependencies cost many times what finding the list does. So what is plain beyond doubt
+is answered here, with the same authentication, figures, log line, headers and bytes; all else, and every list
+that is not kept, goes to the route, which stays the reference ([ADR 0010](../../docs/adr/0010-hot-path.md)).
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.api.context import REQUEST_ID_HEADER, begin_request
+from app.api.drain import Drain
+from app.api.reporting import Report, raw_security_headers
+from app.domain.errors import InvalidInputError
+from app.domain.recommendations import RecommendationRequest
+from app.domain.types import KeyKind, Subject
+
+if TYPE_CHECKING:
+    from app.services.container import Services
+
+ROUTE = "/v1/users/{user_id}/recommendations"
+SCOPE = "recommend"
+# Ids that read the same before and after decoding; the route knows what to do with others.
+_PATH = re.compile(rb"/v1/users/([A-Za-z0-9._~@:-]{1,128})/recommendations")
+_SCENARIO = re.compile(rb"[a-z0-9_-]{1,64}")
+_PLACES = re.compile(rb"[1-9][0-9]?|100")
+_BEARER = b"Bearer "
+_REQUEST_ID = REQUEST_ID_HEADER.lower().encode()
+# Whoever sends one of these wants more of the answer than a plain call does.
+_NOT_PLAIN = frozenset(
+    {b"origin", b"x-user-token", b"content-length", b"content-encoding", b"transfer-encoding", b"expect"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A plain call.
+
+    Attributes:
+        token: What follows `Bearer`.
+        request_id: As the caller gave it, or None.
+    """
+
+    request: RecommendationRequest
+    token: str
+    request_id: str | None
+
+
+class HotPath:
+    """Outermost: answers what is plain and kept, passes on everything else untouched."""
+
+    def __init__(self, app: ASGIApp, *, services: Services, report: Report, drain: Drain) -> None:
+        self._app, self._services, self._report, self._drain = app, services, report, drain
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or pass on."""
+        started = time.monotonic()
+        asked = None if self._drain.started else _plain_call(scope)
+        if asked is None or not self._may(asked.token):
+            await self._app(scope, receive, send)
+            return
+        body = await self._kept(asked.request)
+        if body is None:
+            await self._app(scope, receive, send)
+            return
+        request_id = begin_request(scope, asked.request_id)
+        try:
+            await _send(send, body, request_id)
+        finally:
+            self._report.answered(
+                method="GET",
+                route=ROUTE,
+                status=200,
+                took_s=time.monotonic() - started,
+                request_id=request_id,
+            )
+
+    async def _kept(self, request: RecommendationRequest) -> bytes | None:
+        try:
+            return await self._services.recommend.kept(request)
+        except InvalidInputError:
+            return None  # which the route will say in full
+
+    def _may(self, token: str) -> bool:
+        key = self._services.keys.recognise(token)
+        return key is not None and key.kind is not KeyKind.PUB and SCOPE in key.scopes
+
+
+async def _send(send: Send, body: bytes, request_id: str) -> None:
+    headers = [
+        (b"content-length", b"%d" % len(body)),
+        (b"content-type", b"application/json"),
+        (b"vary", b"Origin"),  # what the rules for other origins add to every answer that a browser may see
+        (_REQUEST_ID, request_id.encode()),
+        *raw_security_headers(),
+    ]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _plain_call(scope: Scope) -> _Asked | None:
+    """The call, where it is a plain one."""
+    if scope["type"] != "http" or scope["method"] != "GET":
+        return None
+    path = _PATH.fullmatch(scope.get("raw_path") or b"")
+    query = None if path is None else _plain_query(scope["query_string"])
+    headers = None if query is None else _plain_headers(scope["headers"])
+    if path is None or query is None or headers is None:
+        return None
+    (scenario, n), (token, request_id) = query, headers
+    request = RecommendationRequest(scenario=scenario, subject=Subject(user_id=path[1].decode()), n=n)
+    return _Asked(request, token, request_id)
+
+
+@lru_cache(maxsize=1024)
+def _plain_query(query: bytes) -> tuple[str, int] | None:
+    """Scenario and places."""
+    given: dict[bytes, bytes] = {b"scenario": b"home", b"n": b"10"}
+    pairs = [part.partition(b"=") for part in query.split(b"&")] if query else []
+    names = [name for name, _, _ in pairs]
+    if len(set(names)) < len(names) or not given.keys() >= set(names):
+        return None
+    given |= {name: value for name, _, value in pairs}
+    if _SCENARIO.fullmatch(given[b"scenario"]) is None or _PLACES.fullmatch(given[b"n"]) is None:
+        return None
+    return given[b"scenario"].decode(), int(given[b"n"])
+
+
+def _plain_headers(headers: list[tuple[bytes, bytes]]) -> tuple[str, str | None] | None:
+    """The key's text and the caller's request id."""
+    token: bytes | None = None
+    request_id: bytes | None = None
+    for name, value in headers:
+        if name == b"authorization":
+            if token is not None or not value.startswith(_BEARER):
+                return None
+            token = value[len(_BEARER) :]
+        elif name == _REQUEST_ID:
+            if request_id is not None:
+                return None
+            request_id = value
+        elif name in _NOT_PLAIN:
+            return None
+    if token is None or not token.isascii():
+        return None
+    return token.decode("ascii"), None if request_id is None else request_id.decode("latin-1")

@@ -1,0 +1,49 @@
+"""What is said of every answered request, whichever layer answered it: headers, figures, a log line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import structlog
+
+from app.telemetry import Metrics, RequestLines
+
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cache-Control": "private, no-store",
+}
+_log = structlog.get_logger("app.api.middleware")
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Counts and logs.
+
+    Args:
+        metrics: Where to count.
+        lines: The quick way to log; None: structlog's.
+    """
+
+    metrics: Metrics
+    lines: RequestLines | None = None
+
+    def answered(self, *, method: str, route: str, status: int, took_s: float, request_id: str) -> None:
+        """Tell of an answer that has gone out, or could not."""
+        count, seconds = self.metrics.of_request(method, route, status)
+        count.inc()
+        seconds.observe(took_s)
+        took_ms = round(took_s * 1000, 1)
+        if self.lines is not None:
+            self.lines.add(method=method, route=route, status=status, took_ms=took_ms, request_id=request_id)
+        else:
+            with structlog.contextvars.bound_contextvars(request_id=request_id):
+                _log.info("http.request.answered", method=method, route=route, status=status, took_ms=took_ms)
+
+
+@lru_cache(maxsize=1)
+def raw_security_headers() -> tuple[tuple[bytes, bytes], ...]:
+    """The security headers as ASGI takes them."""
+    return tuple((name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items())

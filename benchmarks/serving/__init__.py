@@ -1,0 +1,1 @@
+"""What serving costs, each claim beside its baseline in the same run."""

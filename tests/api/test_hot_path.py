@@ -1,0 +1,198 @@
+"""What is answered in front of the routes is what the routes would have answered."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app.api.hot_path import HotPath
+from tests.api.world import ORIGIN, World, user_token
+
+RECOMMENDATION_ID = re.compile(rb"[0-9A-Z]{26}")
+USERS = [
+    "u1",
+    "nobody",
+    "a.b-c_d~e:f@g",
+    "x" * 128,
+    "x" * 129,
+    "with%20space",
+    "sl%2Fash",
+    "ü",
+    "%ff",
+    "",
+    "a/b",
+]
+QUERIES = [
+    *("", "n=3", "n=10", "n=100", "n=101", "n=0", "n=-1", "n=03", "n=3&n=3", "n=", "n=x", "n=3.0", "m=3"),
+    *("scenario=popular", "scenario=home&n=2", "n=2&scenario=latest", "scenario=", "scenario=product"),
+    *(
+        "scenario=rank",
+        "scenario=none",
+        "scenario=HOME",
+        "scenario=home%20",
+        "&",
+        "n=3&",
+        "n=3&scenario=basket",
+    ),
+]
+KINDS = ["sec", "adm", "pub", "revoked", "expired", "none"]
+EXTRAS: list[list[tuple[str, str]]] = [
+    [],
+    [("x-request-id", "r-1")],
+    [("x-request-id", "not sane")],
+    [("x-request-id", "r-1"), ("x-request-id", "r-2")],
+    [("origin", ORIGIN)],
+    [("origin", "https://elsewhere.example")],
+    [("x-user-token", "u1")],
+    [("content-length", "0")],
+    [("content-length", "999999999")],
+    [("content-encoding", "gzip")],
+    [("accept", "text/html"), ("cookie", "a=b")],
+]
+SCHEMES = ["Bearer ", "bearer ", "Bearer  ", "Basic ", ""]
+
+
+def layers(world: World) -> tuple[HotPath, Any]:
+    """The hot path, and what it stands in front of."""
+    layer: Any = world.client.app.middleware_stack  # type: ignore[attr-defined]
+    while not isinstance(layer, HotPath):
+        layer = layer.app
+    return layer, layer._app
+
+
+def scope_of(
+    world: World, method: str, user: str, query: str, headers: list[tuple[str, str]]
+) -> dict[str, Any]:
+    path = f"/v1/users/{user}/recommendations"
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": path.replace("%20", " ").replace("%2F", "/"),
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
+        "root_path": "",
+        "headers": [(name.encode(), value.encode("latin-1")) for name, value in [("host", "shop"), *headers]],
+        "client": ("127.0.0.1", 1),
+        "server": ("shop", 80),
+        "app": world.client.app,
+        "state": dict(world.client.app_state),
+    }
+
+
+def call(world: World, app: Any, scope: dict[str, Any]) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """Status, headers and body of a call, without what is new in every answer."""
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    world.run(app, dict(scope), receive, send)
+    body = b"".join(message.get("body", b"") for message in sent[1:])
+    headers = [(name, value) for name, value in sent[0]["headers"]]
+    made = dict(headers)[b"x-request-id"]
+    if len(made) == 32:
+        headers = [(name, b"made" if value == made else value) for name, value in headers]
+        body = body.replace(made, b"made")
+    return sent[0]["status"], headers, RECOMMENDATION_ID.sub(b"id", body, count=1)
+
+
+def figures(world: World) -> dict[tuple[str, ...], float]:
+    """Every counter of requests and lists."""
+    return {
+        (sample.name, *sorted(sample.labels.values())): sample.value
+        for family in world.metrics.registry.collect()
+        for sample in family.samples
+        if sample.name.endswith(("_total", "_count"))
+    }
+
+
+def counted(world: World, before: dict[tuple[str, ...], float]) -> dict[tuple[str, ...], float]:
+    return {name: value - before.get(name, 0.0) for name, value in figures(world).items()}
+
+
+def header_lists(world: World, kind: str, scheme: str, extra: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    if kind == "none":
+        return extra
+    return [("authorization", scheme + world.keys[kind]), *extra]
+
+
+CALLS = st.fixed_dictionaries(
+    {
+        "method": st.sampled_from(["GET", "GET", "GET", "HEAD", "POST"]),
+        "user": st.one_of(st.sampled_from(USERS), st.text("abcXYZ019._~@:-%+ ", max_size=12)),
+        "query": st.one_of(st.sampled_from(QUERIES), st.text("n=&1scenario%+", max_size=12)),
+        "kind": st.sampled_from([*KINDS, "sec", "sec", "sec"]),
+        "scheme": st.sampled_from([*SCHEMES, "Bearer ", "Bearer "]),
+        "extra": st.sampled_from([*EXTRAS, [], []]),
+    }
+)
+
+
+@given(asked=CALLS)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_hot_path_answers_and_counts_as_the_route_does(shared_world: World, asked: dict[str, Any]) -> None:
+    hot, route = layers(shared_world)
+    headers = header_lists(shared_world, asked["kind"], asked["scheme"], asked["extra"])
+    scope = scope_of(shared_world, asked["method"], asked["user"], asked["query"], headers)
+    call(shared_world, route, scope)  # so that the list is kept
+    before = figures(shared_world)
+    expected = call(shared_world, route, scope)
+    expected_counts = counted(shared_world, before)
+    before = figures(shared_world)
+    assert call(shared_world, hot, scope) == expected
+    assert counted(shared_world, before) == expected_counts
+
+
+def test_kept_list_needs_no_route(shared_world: World) -> None:
+    hot, route = layers(shared_world)
+    headers = header_lists(shared_world, "sec", "Bearer ", [])
+    scope = scope_of(shared_world, "GET", "u1", "n=7", headers)
+    call(shared_world, route, scope)
+
+    async def unreachable(*_: Any) -> None:
+        raise AssertionError("the route was asked")
+
+    alone = HotPath(unreachable, services=shared_world.services, report=hot._report, drain=shared_world.drain)
+    status, _, body = call(shared_world, alone, scope)
+    assert status == 200
+    assert b'"served_by":"cache"' in body
+
+
+@pytest.mark.parametrize("change", ["event", "hidden item", "revoked key"])
+def test_hot_path_gives_nothing_that_is_out_of_date(world: World, change: str) -> None:
+    items = [{"item_id": f"i{number}"} for number in range(3)]
+    assert world.call("POST", "/v1/items:batch", json={"items": items}).status_code == 200
+    path = "/v1/users/u1/recommendations"
+    world.call("GET", path)
+    assert world.call("GET", path).json()["served_by"] == "cache"
+    if change == "event":
+        event = {"event_id": "e1", "event": "view_item", "user_id": "u1", "items": [{"item_id": "i1"}]}
+        assert world.call("POST", "/v1/events", json={"events": [event]}).json()["accepted"] == 1
+    elif change == "hidden item":
+        assert world.call("PATCH", "/v1/items/i1", json={"hidden": True}).status_code == 200
+    else:
+        key_id = world.keys["sec"].split("_")[2]
+        world.run(world.services.keys.revoke, key_id)
+        assert world.call("GET", path).status_code == 401
+        return
+    answer = world.call("GET", path).json()
+    assert answer["served_by"] != "cache"
+    assert "i1" not in [item["item_id"] for item in answer["items"]]
+
+
+def test_browser_of_a_user_still_needs_that_users_token(shared_world: World) -> None:
+    path = "/v1/users/u1/recommendations"
+    shared_world.call("GET", path)
+    assert shared_world.call("GET", path, kind="pub").status_code == 403
+    headers = {"X-User-Token": user_token("u1")}
+    assert shared_world.call("GET", path, kind="pub", headers=headers).status_code == 200

@@ -225,18 +225,20 @@ def _parser() -> argparse.ArgumentParser:
 
 def positive(text: str) -> float:
     """A number above 0, as argparse takes it."""
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0 < value < float("inf"):
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"a number above 0 is wanted, not {text!r}")
     return value
 
 
 def count(text: str) -> int:
     """A whole number from 1 on, as argparse takes it."""
-    value = int(text)
-    if value < 1:
-        raise ValueError
-    return value
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"a whole number from 1 on is wanted, not {text!r}")
+    return int(text)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,11 @@ STEP_DAYS = 1e-3
 """Between neighbouring places: each is a basket of its own."""
 SPAN_DAYS = 100.0
 """From the first session of a file to its last."""
+NEEDED = {
+    "leave-one-out": "a user must have 3 items or more",
+    "sessions": "one of the last sessions must have 2 items or more",
+    "split": "a user must have 3 items or more",
+}
 VALIDATION_SHARE = 0.1
 VALIDATION_CELLS = 3 * 10**8
 """People times items that a choice looks at, at most; more are drawn from."""
@@ -111,7 +116,7 @@ def learn(files: Files) -> Learning:
     made = _MAKERS[files.protocol](files.data, known)
     if not len(made.task.validation):
         raise RefusedError(
-            f"{files.data}: nothing can be chosen by: there is no line with items enough to hold one back."
+            f"{files.data}: nobody to choose by: {NEEDED[files.protocol]}, so that one can be held back."
         )
     return made if notes is None else _with_notes(made, notes)
 
@@ -161,7 +166,7 @@ def _sessions(path: Path, known: Mapping[str, list[str]]) -> Learning:
     first = len(rows) - max(1, round(VALIDATION_SHARE * len(rows)))
     trains = owner < first
     if not trains.any():
-        raise RefusedError(f"{path}: one session is too little to learn from and to choose by.")
+        raise RefusedError(f"{path}: one session is too little; others must come before it to learn from.")
     make = _maker(item_ids, known, shape)
     targets = _drawn(np.flatnonzero(~trains & (place > 0)), len(item_ids))
     validation = cases_of(

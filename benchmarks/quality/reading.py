@@ -260,8 +260,8 @@ def _see_some(lengths: array[int], notes: Notes, form: str) -> None:
 
 
 def _nothing(notes: Notes, form: str) -> str:
-    why = f" ({'; '.join(notes.named)})" if notes.named else ""
-    return f"{notes.path}: none of its {notes.lines} lines is of the form '{form}'{why}."
+    why = f" ({notes.named[0]})" if notes.named else ""
+    return f"{notes.path}: no line of its {notes.lines} is of the form '{form}'{why}."
 
 
 def _offsets(sizes: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -56,12 +56,17 @@ def run_all(
         jobs: What to do.
         on_message: Told how far a job is.
         on_result: Told each job's result, or ``{"error": …}``.
+
+    Raises:
+        RefusedError: A file is of another form.
     """
     failed: set[str] = set()
     for job in jobs:
         if job.model in failed:
             continue
         result = run_apart(work, job, on_message)
+        if "refused" in result:
+            raise RefusedError(result["refused"])
         if "error" in result:
             failed.add(job.model)
         on_result(job, result)
@@ -75,7 +80,8 @@ def run_apart(
     """Run one job in a fresh process, which ends with this one at the latest.
 
     Returns:
-        The result, or ``{"error": …}``; also where the process was killed.
+        The result, ``{"error": …}``, also where the process was killed, or ``{"refused": …}`` where a file is
+        of another form: no model can be measured on it.
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
@@ -88,7 +94,7 @@ def run_apart(
     try:
         while True:
             message: Message = ours.recv()
-            if "error" in message:
+            if "error" in message or "refused" in message:
                 return message
             if "done" in message:
                 result: Message = message["done"]
@@ -118,7 +124,7 @@ def _serve(work: Callable[[AnyJob, Tell], Message], job: AnyJob, pipe: Connectio
     try:
         pipe.send({"done": work(job, pipe.send)})
     except RefusedError as error:
-        pipe.send({"error": str(error)})
+        pipe.send({"refused": str(error)})
     except MemoryError:
         pipe.send({"error": "there was not enough memory"})
     # Whatever a model raises, the others are still to be measured; the report keeps its words.

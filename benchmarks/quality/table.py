@@ -83,16 +83,14 @@ def remarks(body: Mapping[str, Any]) -> list[str]:
     if asked is None:
         return said
     drawn = "" if asked["tested"] == asked["could_be_tested"] else f" drawn of {asked['could_be_tested']}"
-    said.append(f"{asked['tested']} test queries{drawn}, {asked['targets']} targets.")
+    said.append(f"Test queries: {asked['tested']}{drawn}; targets: {asked['targets']}.")
     if asked["unknown_targets"]:
-        said.append(f"{asked['unknown_targets']} targets are items that nothing is known of: misses.")
+        said.append(f"Targets that nothing is known of, which are misses: {asked['unknown_targets']}.")
     if asked["repeated_targets"]:
-        fate = "which may be hit" if body["protocol"] == "sessions" else "which the mask hides: misses"
-        said.append(f"{asked['repeated_targets']} targets stand in the history already, {fate}.")
+        fate = "may be hit" if body["protocol"] == "sessions" else "are hidden, and so misses"
+        said.append(f"Targets that stand in the history already, which {fate}: {asked['repeated_targets']}.")
     if body["facts"].get("trains_only"):
-        said.append(f"{body['facts']['trains_only']} lines with fewer than 3 items train only.")
+        said.append(f"Lines with fewer than 3 items, which train only: {body['facts']['trains_only']}.")
     if asked.get("newcomers"):
-        said.append(
-            f"{asked['newcomers']} test users without a training line are reported apart (newcomers)."
-        )
+        said.append(f"Test users without a training line, reported apart as newcomers: {asked['newcomers']}.")
     return said

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -229,7 +233,7 @@ def test_command_writes_the_agreed_form_and_pictures(
     assert (tmp_path / "new" / "result.pareto.png").read_bytes().startswith(b"\x89PNG")
     printed = capsys.readouterr().out
     assert "NDCG@10" in printed
-    assert "60 test queries" in printed
+    assert "Test queries: 60; targets: 60." in printed
 
 
 @pytest.mark.parametrize(
@@ -258,6 +262,55 @@ def test_command_says_in_a_line_what_is_wrong(
     assert why in said
     assert "Traceback" not in said
     assert not (tmp_path / "out.json").exists()
+
+
+def test_a_test_file_of_another_form_stops_the_run_at_the_first_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, _ = session_files(tmp_path)
+    other, out = user_file(tmp_path / "users.txt", walks(5)), tmp_path / "out.json"
+    given = ["--protocol", "sessions", "--data", str(data), "--test", str(other), "--models", "markov"]
+    assert command.main([*given, "--out", str(out)]) == 2
+    said = capsys.readouterr().err
+    assert "no line of its 5 is of the form 'item item …<TAB>item' (line 1: 0 tabs" in said
+    assert "[2/" not in said
+
+
+@pytest.mark.parametrize(
+    ("protocol", "lines", "why"),
+    [
+        ("leave-one-out", "a x y\nb x y\n", "a user must have 3 items or more"),
+        ("sessions", "x\ny\nz\n", "one of the last sessions must have 2 items or more"),
+        ("sessions", "x y\n", "one session is too little"),
+        ("split", "a x y\n", "a user must have 3 items or more"),
+    ],
+)
+def test_a_file_without_anybody_to_choose_by_is_refused(
+    protocol: str, lines: str, why: str, tmp_path: Path
+) -> None:
+    data = tmp_path / "data.txt"
+    data.write_text(lines, encoding="utf-8")
+    with pytest.raises(RefusedError, match=why):
+        learn(Files(protocol, data, data))
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
+def test_no_process_outlives_the_command_that_started_it(
+    sent: signal.Signals, code: int, tmp_path: Path
+) -> None:
+    data = user_file(tmp_path / "users.txt", walks(60))
+    given = ["--protocol", "leave-one-out", "--data", str(data), "--models", "gru4rec", "--out", "out.json"]
+    words = [sys.executable, "-m", "benchmarks.quality", *given]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    with subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=environment) as run:
+        assert run.stderr is not None
+        assert any("gru4rec, seed 1: fitting" in line for line in run.stderr)
+        run.send_signal(sent)
+        # The end of stderr comes when the last process that holds it has ended.
+        _, rest = run.communicate(timeout=60)
+        assert run.returncode == code
+    assert "Traceback" not in rest
+    assert "ease" in json.loads((tmp_path / "out.json").read_text())["models"]
 
 
 def test_a_model_that_fails_is_recorded_and_the_others_are_measured(

@@ -85,7 +85,7 @@ def test_a_header_without_both_columns_is_refused(tmp_path: Path, header: str) -
     ("body", "why"),
     [
         (b"", "is empty"),
-        (b"\n \n", "none of its 2 lines is of the form"),
+        (b"\n \n", "no line of its 2 is of the form"),
         ("\n".join(["u a b"] * 3).encode("utf-16"), "not UTF-8"),
         (b"alone\n", "a user and no item"),
     ],

@@ -138,18 +138,19 @@ def build(base: Foundation) -> Services:
     settings, stores = base.settings, base.stores
     _make_scratch(settings)
     models, steering = make_models(base), make_steering(base)
+    ingest = Ingest(
+        events=stores.events,
+        cache=base.cache,
+        create_unknown=settings.create_unknown,
+        metrics=base.metrics,
+    )
     catalogue = LiveCatalogue(items=stores.items, cache=base.cache, metrics=base.metrics)
     popularity = make_popularity(base, catalogue, steering)
     recommend = make_recommend(base, models, catalogue, popularity, steering)
     return Services(
         catalogue=Catalogue(items=stores.items, cache=base.cache),
-        health=Health(items=stores.items, cache=base.cache, models=models),
-        ingest=Ingest(
-            events=stores.events,
-            cache=base.cache,
-            create_unknown=settings.create_unknown,
-            metrics=base.metrics,
-        ),
+        health=Health(items=stores.items, cache=base.cache, models=models, ingest=ingest),
+        ingest=ingest,
         jobs=make_running_jobs(base) if settings.jobs == "embedded" else make_jobs(base),
         keys=make_keys(base),
         models=models,

@@ -1,4 +1,4 @@
-"""Private PostgreSQL and Redis servers for tests: own folder, free port, ended by their own process id.
+"""Private PostgreSQL and Redis for tests and benchmarks: own folder, free port, ended by their own id.
 
 As root they drop to an unprivileged user, which PostgreSQL insists on. A missing binary fails the test and
 names the Debian package that brings it; it never skips.
@@ -17,10 +17,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 START_S = 30.0
 STOP_S = 15.0
+
+
+class ServerError(Exception):
+    """A server's program is missing, or it did not start."""
 
 
 def free_port() -> int:
@@ -34,7 +36,7 @@ def _binary(name: str, *, package: str) -> str:
     places = [os.environ.get("PATH", ""), *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin")))]
     found = shutil.which(name, path=os.pathsep.join(places))
     if found is None:
-        pytest.fail(f"{name} is missing: install the Debian package {package}.", pytrace=False)
+        raise ServerError(f"{name} is missing: install the Debian package {package}.")
     resolved = Path(found).resolve()
     # redis-server is one of several names of a file that asks by which it was called.
     return str(resolved) if resolved.name == name else found
@@ -152,7 +154,7 @@ class Server:
         assert self._process is not None
         if self._process.poll() is not None:
             log = (self.folder / "server.log").read_text(errors="replace")
-            pytest.fail(f"{self.name} ended at once:\n{log[-2000:]}")
+            raise ServerError(f"{self.name} ended at once:\n{log[-2000:]}")
         return self.ready()
 
     def _wait(self, condition: Callable[[], bool], limit_s: float, complaint: str) -> None:
@@ -160,7 +162,7 @@ class Server:
         while not condition():
             if time.monotonic() > deadline:
                 self.stop()
-                pytest.fail(f"{self.name} {complaint} within {limit_s} s")
+                raise ServerError(f"{self.name} {complaint} within {limit_s} s")
             time.sleep(0.02)
 
 

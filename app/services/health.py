@@ -50,6 +50,14 @@ class HasCurrent(Protocol):
         """The live scorer."""
 
 
+class HasTrouble(Protocol):
+    """The part of the ingestion that is asked here."""
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the newest events could not be stored."""
+
+
 class Health:
     """Asks each dependency in bounded time.
 
@@ -60,13 +68,20 @@ class Health:
         items: Asked for its revision: the cheapest look at the database.
         cache: Asked for a ping.
         models: Asked which model is live.
+        ingest: Asked whether events can be stored.
         timeout_s: How long one dependency may take.
     """
 
     def __init__(
-        self, *, items: ItemStore, cache: ListCache, models: HasCurrent, timeout_s: float = 1.0
+        self,
+        *,
+        items: ItemStore,
+        cache: ListCache,
+        models: HasCurrent,
+        ingest: HasTrouble,
+        timeout_s: float = 1.0,
     ) -> None:
-        self._items, self._cache, self._models = items, cache, models
+        self._items, self._cache, self._models, self._ingest = items, cache, models, ingest
         self._timeout_s = timeout_s
         self._seen_database = False
         self._asking: dict[str, asyncio.Task[Dependency]] = {}
@@ -89,7 +104,12 @@ class Health:
             self._ask("database", self._database), self._ask("cache", self._cached)
         )
         self._seen_database = self._seen_database or database.state is State.OK
-        dependencies = {"database": database, "cache": cache, "model": self._model()}
+        dependencies = {
+            "database": database,
+            "cache": cache,
+            "model": self._model(),
+            "ingest": self._ingesting(),
+        }
         down = any(dependency.state is State.DOWN for dependency in dependencies.values())
         if not self._seen_database:
             return Readiness(False, "unavailable", dependencies)
@@ -113,6 +133,11 @@ class Health:
 
     async def _cached(self) -> Dependency:
         return Dependency(State.OK if await self._cache.ping() else State.DOWN)
+
+    def _ingesting(self) -> Dependency:
+        # Of the newest group: nobody knows better whether one can be stored now.
+        trouble = self._ingest.trouble
+        return Dependency(State.OK) if trouble is None else Dependency(State.DOWN, trouble)
 
     def _model(self) -> Dependency:
         scorer = self._models.current

@@ -71,6 +71,12 @@ class Ingest:
         self._wake = asyncio.Event()
         self._writer: asyncio.Task[None] | None = None
         self._open = False
+        self._trouble: str | None = None
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the newest events could not be stored; None where they could."""
+        return self._trouble
 
     async def start(self) -> None:
         """Begin to take events."""
@@ -149,8 +155,9 @@ class Ingest:
         try:
             await self._commit(group)
         except StorageUnavailableError as error:
+            self._trouble = str(error)
             for request in group:
-                _fail(request, StorageUnavailableError(str(error)))
+                _fail(request, StorageUnavailableError(str(error), retry_after_s=error.retry_after_s))
         except Exception as error:  # noqa: BLE001  # counted, logged, and passed to the request that caused it
             if len(group) == 1:
                 self._refuse(group[0], error)
@@ -169,6 +176,7 @@ class Ingest:
     async def _commit(self, group: list[_Request]) -> None:
         events = [event for request in group for event in request.events]
         appended = await self._store.append(events, create_unknown=self._create_unknown)
+        self._trouble = None
         await self._cache.bump(_subjects(events, appended))
         start = 0
         for request in group:

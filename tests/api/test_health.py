@@ -24,6 +24,7 @@ def test_readiness_names_each_dependency(world):
             "database": {"state": "ok", "detail": None},
             "cache": {"state": "ok", "detail": None},
             "model": {"state": "none", "detail": "lists come from popularity"},
+            "ingest": {"state": "ok", "detail": None},
         },
     }
 

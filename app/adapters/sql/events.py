@@ -15,6 +15,7 @@ from app.adapters.sql.engine import Database
 from app.adapters.sql.event_rows import Codec, EventRow, rows_of, stored_event
 from app.adapters.sql.event_writing import EventWriting, Inserted, PostgresqlWriting, SqliteWriting
 from app.adapters.sql.people import PERSON_IDS, met_items, newest_heads, newest_lines, person
+from app.adapters.sql.space import FreeSpace
 from app.adapters.sql.tables import events, user_aliases
 from app.domain.cursors import decode_cursor, decode_moment, encode_cursor
 from app.domain.ports import Appended, Clock
@@ -35,6 +36,7 @@ class SqlEventStore:
         self._writing: EventWriting = (
             SqliteWriting(tenant) if database.is_sqlite else PostgresqlWriting(tenant)
         )
+        self._space = FreeSpace(database)
         # Items never lose their row, so one that had one once need not be looked up again.
         self._known_items: set[str] = set()
 
@@ -54,6 +56,7 @@ class SqlEventStore:
             for row in rows_of(event, tenant=self._tenant, codec=self._codec)
         ]
 
+        await self._space.require()
         append = self._append_all if create_unknown else self._append_known
 
         async def work(connection: AsyncConnection) -> Appended:

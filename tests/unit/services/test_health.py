@@ -49,9 +49,20 @@ def cache():
     return Cache(ttl_s=1, entries=1)
 
 
+class Ingest:
+    """Events are stored."""
+
+    trouble: str | None = None
+
+
 @pytest.fixture
-async def health(items, cache):
-    made = Health(items=items, cache=cache, models=Models(), timeout_s=0.05)
+def ingest():
+    return Ingest()
+
+
+@pytest.fixture
+async def health(items, cache, ingest):
+    made = Health(items=items, cache=cache, models=Models(), ingest=ingest, timeout_s=0.05)
     yield made
     await made.stop()
 
@@ -63,6 +74,7 @@ async def test_everything_up_is_ready(health):
         "database": State.OK,
         "cache": State.OK,
         "model": State.NONE,
+        "ingest": State.OK,
     }
 
 
@@ -70,6 +82,13 @@ async def test_cache_that_is_down_degrades(health, cache):
     cache.up = False
     ready = await health.ready()
     assert (ready.serving, ready.status, ready.dependencies["cache"].state) == (True, "degraded", State.DOWN)
+
+
+async def test_events_that_cannot_be_stored_degrade(health, ingest):
+    ingest.trouble = "The database's disk is nearly full."
+    ready = await health.ready()
+    assert (ready.serving, ready.status) == (True, "degraded")
+    assert ready.dependencies["ingest"].detail == ingest.trouble
 
 
 async def test_database_that_hangs_is_down_in_bounded_time_and_asked_once(health, items):

@@ -1,0 +1,1 @@
+"""The fault matrix against real servers: `python -m benchmarks.faults`."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from app.training.task import Member
 
 TABLES_SHARE = 0.4
-"""Of all seconds, refits included, that counted tables may take."""
+"""Of all seconds, refits included, that counted tables may take; nearly all where no network would fit."""
 BLEND_SHARE = 0.1
 SHARE_OF_LEFT = 0.75
 """What the next network may have of the seconds that are left: the best come first, and few need it all."""
@@ -61,7 +61,12 @@ class Budget:
         They are tried with the quickest first, so the next one may well take as long.
         """
         ahead = self.longest_s * (1 + self.refits)
-        return self.used_s + self.promised_s + ahead <= TABLES_SHARE * self.total_s
+        return self.used_s + self.promised_s + ahead <= self._tables_share() * self.total_s
+
+    def _tables_share(self) -> float:
+        network = LEAST_FIT_S * (1.0 + self.refits * NETWORK_REFIT) / SHARE_OF_LEFT
+        fits = self.total_s * (1.0 - TABLES_SHARE - BLEND_SHARE) >= network
+        return TABLES_SHARE if fits else 1.0 - BLEND_SHARE
 
     def for_network(self) -> float:
         """Seconds that the next network's fit may take."""

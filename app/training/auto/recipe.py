@@ -177,7 +177,9 @@ class _Run:
     def _best_table(self, candidate: Candidate) -> Member:
         """The best variant, the first in any case; of the others only the best so far is held."""
         started, best = time.monotonic(), self._fit(candidate, candidate.variants[0])
-        self._budget.longest_s = max(self._budget.longest_s, best.seconds)
+        if best.table is not None and best.table.reads_history:
+            # What popularity took, the first imports with it, says nothing of the others.
+            self._budget.longest_s = max(self._budget.longest_s, best.seconds)
         for overrides in candidate.variants[1:]:
             if not self._budget.has_time_for_table():
                 break

@@ -73,6 +73,15 @@ def test_a_table_that_would_take_more_than_the_tables_share_is_not_begun() -> No
     assert not budget.has_time_for_table()
 
 
+def test_tables_have_nearly_all_where_no_network_would_fit() -> None:
+    clock = Clock()
+    short, long = Budget(40.0, 2, clock), Budget(100.0, 2, clock)
+    clock.now += 30.0
+    assert (short.has_time_for_table(), long.has_time_for_table()) == (True, True)
+    clock.now += 11.0
+    assert (short.has_time_for_table(), long.has_time_for_table()) == (False, False)
+
+
 def test_a_network_leaves_time_for_its_refit_and_for_others() -> None:
     clock = Clock()
     budget = Budget(100.0, 0, clock)

@@ -18,6 +18,7 @@ _FIT: dict[str, Value] = {
     "decay": "none",
     "weight_decay": 0.0,
     "validate_every": 1,
+    "least_steps": 0,
 }
 _SEQUENCE_FIT: dict[str, Value] = {
     **_FIT,

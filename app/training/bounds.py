@@ -58,6 +58,7 @@ RANGES: Mapping[str, Range] = MappingProxyType(
         "warm_up": _DROPOUT,
         "weight_decay": Range(0, 1000),
         "validate_every": Range(1, 1000),
+        "least_steps": Range(0, 1_000_000),
         "heads": Range(1, 64),
         "max_positions": Range(1, 10_000),
         "temperature": Range(0, 10),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from app.training.build import Plan, network
 from app.training.feed import Feed
 from app.training.pace import Pace
 from app.training.step import Known, Step
-from models.base import Interactions
+from models.base import Interactions, Value
 
 if TYPE_CHECKING:
     from models.neural import Recommender
@@ -103,7 +103,8 @@ def fit(
         chosen: Architecture and hyper-parameters.
         interactions: The training slice.
         seed: Of weights, dropout, batches, targets and negatives.
-        epochs: Passes at most; all of them without `validate`.
+        epochs: Passes at most, all of them without `validate`; with it more where they do not reach the
+            plan's `least_steps`.
         validate: Measures every `validate_every` epochs and after the last. The best epoch's weights are
             kept, and `patience` epochs without a better one end the fit.
         on_epoch: Told after each epoch, with the number of epochs at most.
@@ -118,6 +119,9 @@ def fit(
     recommender, step = _start(chosen, interactions, seed=seed, begin=begin)
     score = compiled_score(recommender)
     feed = Feed(chosen, interactions, bag=recommender.targets == "bag", seed=seed)
+    times = stretch(chosen.training, feed.batches_expected)
+    chosen = _stretched(chosen, times)
+    epochs = epochs * times if validate is not None else epochs
     history, best = History(), _Best(patience=int(chosen.training["patience"]))
     horizon = max(epochs, int(chosen.training["epochs"]))
     pace = Pace(chosen.training, epochs=epochs, horizon=horizon, deadline_s=deadline_s)
@@ -145,6 +149,24 @@ def fit(
     best.restore(recommender)
     history.best_epoch = best.epoch or len(history.epochs)
     return recommender, history
+
+
+def stretch(training: Mapping[str, Value], batches: int) -> int:
+    """How many times the plan's epochs it takes for `least_steps`: where people are few, epochs are short.
+
+    Args:
+        training: Of the plan.
+        batches: Of an epoch.
+    """
+    planned = int(training["epochs"]) * batches
+    return max(1, -(-int(training.get("least_steps", 0)) // planned))
+
+
+def _stretched(chosen: Plan, times: int) -> Plan:
+    """The plan with so many times its epochs, and all that is counted in them."""
+    counted = {name: int(chosen.training.get(name, 1)) for name in ("epochs", "patience", "validate_every")}
+    longer = {name: times * number for name, number in counted.items()}
+    return replace(chosen, training={**chosen.training, **longer})
 
 
 def compiled_score(recommender: Recommender) -> Score:

@@ -176,7 +176,7 @@ def shortened(chosen: Plan, epochs: int) -> Plan:
         chosen: As a fit from nothing would be.
         epochs: The earlier fit's.
     """
-    changed: dict[str, Value] = {"epochs": max(1, round(EPOCHS_SHARE * epochs))}
+    changed: dict[str, Value] = {"epochs": max(1, round(EPOCHS_SHARE * epochs)), "least_steps": 0}
     if "warm_up" in chosen.training:
         changed["warm_up"] = 0.0
     return replace(chosen, training={**chosen.training, **changed})

@@ -12,8 +12,11 @@ import pytest
 from app.adapters.scorers.loader import FolderLoader
 from app.domain.probes import probe_queries
 from app.domain.weights import EventWeight
+from app.training.build import plan
+from app.training.fit import fit
 from app.training.run import Progress, TrainedVersion, TrainingError, TrainRequest, train
 from tests.clocks import FixedClock
+from tests.models import toys
 from tests.unit.training.build import START
 from tests.unit.training.test_run import shop
 
@@ -97,3 +100,18 @@ def test_a_retraining_starts_from_the_live_version_s_weights(tmp_path: Path) -> 
     assert grown.metrics["losses"][0] < live.metrics["losses"][0]
     # Its slices end later than those of the shorter log: it saw what would be asked.
     assert "warm_start" not in made(28, version="third", warm_from=grown.folder).metrics
+
+
+def test_few_people_are_passed_over_more_often_and_asked_as_seldom() -> None:
+    sizes = {**SMALL["gru4rec"], "epochs": 2, "validate_every": 1, "patience": 2, "batch_size": 16}
+    asked = iter((0.1, 0.2))
+    # 60 people are 4 batches: 20 steps take three times the 2 epochs.
+    _, history = fit(
+        plan("gru4rec", {**sizes, "least_steps": 20}),
+        toys.rings(),
+        seed=1,
+        epochs=2,
+        validate=lambda _: (1.0, next(asked)),
+        on_epoch=lambda _epoch, _most: None,
+    )
+    assert [epoch.metric for epoch in history.epochs] == [None, None, 0.1, None, None, 0.2]

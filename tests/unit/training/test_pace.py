@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from app.training.fit import stretch
 from app.training.pace import Pace
 
 
@@ -78,3 +79,13 @@ def test_the_time_is_used_up_after_the_deadline() -> None:
     assert not short.is_late()
     clock.now += 5.1
     assert short.is_late()
+
+
+STEPS = [(0, 1, 1), (2000, 200, 1), (2000, 175, 1), (2000, 16, 11), (5, 1, 1)]
+
+
+@pytest.mark.parametrize(("least_steps", "batches", "times"), STEPS)
+def test_epochs_are_stretched_until_there_are_steps_enough(
+    least_steps: int, batches: int, times: int
+) -> None:
+    assert stretch({"epochs": 12, "least_steps": least_steps}, batches) == times

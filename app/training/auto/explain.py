@@ -117,7 +117,7 @@ def _shares(made: Auto, of_each: Sequence[float]) -> str:
 
 
 def _for_items_they_had(made: Auto) -> Sequence[str]:
-    if np.allclose(made.mix.new, made.mix.had) and not made.mix.bonus.any():
+    if np.allclose(shares_new(made), shares(made.mix.had)) and not made.mix.bonus.any():
         return ()
     return (f"For items the person had before: {_shares(made, shares(made.mix.had))}.",)
 

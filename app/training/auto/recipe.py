@@ -237,7 +237,10 @@ def refitted(member: Member, interactions: Interactions, *, seed: int) -> Member
 
 
 def _blended(members: Sequence[Member], pool: Pool, question: Question, *, seed: int) -> Auto:
-    """Fit the weights, and keep the members that have one."""
+    """Fit the weights, and keep the members that have one; all figures are of the pool's people."""
+    members = [
+        replace(member, metric=weigh.alone(pool, number, question)) for number, member in enumerate(members)
+    ]
     mix, metric = weigh.chosen(pool, question, seed=seed)
     if not mix.new.any() and not mix.had.any():
         best = max(range(len(members)), key=lambda number: members[number].metric)

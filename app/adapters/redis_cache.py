@@ -24,7 +24,7 @@ import re
 import secrets
 import zlib
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
@@ -36,6 +36,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ReadOnlyError, RedisError
 
 from app.adapters.batcher import Batcher
+from app.adapters.redis_line import Line
 from app.domain.breaker import Breaker
 from app.domain.errors import InvalidInputError
 from app.domain.ports import CacheRead
@@ -49,6 +50,7 @@ MAX_BODY_BYTES = 256 * 1024
 MAX_UNFLUSHED = 10_000
 BUMPED_AT_ONCE = 500
 MAX_BATCH = 512
+KEYS_KEPT = 4096
 STAMP_TTL_S = 24 * 3600
 EPOCH = "epoch"
 STAMP_BYTES = 9
@@ -111,9 +113,14 @@ class RedisListCache:
         self._server: str | None = None
         self._greeting = asyncio.Lock()
         self._redis = _client(url, timeout_s, self._on_connect)
+        self._line = Line(self._redis.connection_pool)
         self._looks = Batcher(self._look, most=MAX_BATCH, timeout_s=timeout_s)
         self._new_stamps = Batcher(self._give_stamps, most=MAX_BATCH, timeout_s=timeout_s)
         self._store_script = self._redis.register_script(_STORE)
+        # The catalogue's and the epoch's are a part of every list.
+        self._stamp_key = lru_cache(maxsize=KEYS_KEPT)(
+            lambda server, subject: f"recserve:{server}:s:{self._digest(subject)}"
+        )
         self._jitter = random.Random(secrets.randbits(64))  # noqa: S311  # spreads ends of life; no secret
 
     async def read(self, subjects: Sequence[str], key: str) -> CacheRead:
@@ -154,6 +161,7 @@ class RedisListCache:
                 await self._flusher
         await self._looks.stop()
         await self._new_stamps.stop()
+        await self._line.close()
         await self._redis.aclose(close_connection_pool=True)
 
     @property
@@ -180,7 +188,7 @@ class RedisListCache:
         return CacheRead(body=body, token=token)
 
     async def _look(self, keys: Sequence[str]) -> dict[str, bytes | None]:
-        values = cast("list[bytes | None]", await self._redis.mget(keys))
+        values = cast("list[bytes | None]", await self._line.ask("MGET", *keys))
         return dict(zip(keys, values, strict=True))
 
     async def _give_stamps(self, wanted: Sequence[tuple[str, bool]]) -> dict[tuple[str, bool], bytes | None]:
@@ -305,6 +313,7 @@ class RedisListCache:
             if isinstance(error, ReadOnlyError):
                 # It became a replica under an open connection: what it will be next must be asked anew.
                 await self._redis.connection_pool.disconnect(inuse_connections=False)
+                await self._line.close()
             if self._breaker.failed():
                 _log.warning("list_cache.breaker.opened", operation=what, **failure(error))
             return None
@@ -325,7 +334,7 @@ class RedisListCache:
             return await call()
 
     def _keys(self, server: str, subjects: Sequence[str]) -> list[str]:
-        return [f"recserve:{server}:s:{self._digest(subject)}" for subject in subjects]
+        return [self._stamp_key(server, subject) for subject in subjects]
 
     def _place(self, server: str, subjects: Sequence[str], key: str) -> str:
         return f"recserve:{server}:l:{self._digest(*subjects, key)}"

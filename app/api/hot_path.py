@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -19,8 +18,7 @@ from app.api.context import REQUEST_ID_HEADER, begin_request
 from app.api.drain import Drain
 from app.api.reporting import Report, raw_security_headers
 from app.domain.errors import InvalidInputError
-from app.domain.recommendations import RecommendationRequest
-from app.domain.types import KeyKind, Subject
+from app.domain.types import KeyKind
 
 if TYPE_CHECKING:
     from app.services.container import Services
@@ -31,26 +29,15 @@ SCOPE = "recommend"
 _PATH = re.compile(rb"/v1/users/([A-Za-z0-9._~@:-]{1,128})/recommendations")
 _SCENARIO = re.compile(rb"[a-z0-9_-]{1,64}")
 _PLACES = re.compile(rb"[1-9][0-9]?|100")
+_JSON = (b"content-type", b"application/json")
+# What the rules for other origins add to every answer that a browser may see.
+_VARY = (b"vary", b"Origin")
 _BEARER = b"Bearer "
 _REQUEST_ID = REQUEST_ID_HEADER.lower().encode()
 # Whoever sends one of these wants more of the answer than a plain call does.
 _NOT_PLAIN = frozenset(
     {b"origin", b"x-user-token", b"content-length", b"content-encoding", b"transfer-encoding", b"expect"}
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A plain call.
-
-    Attributes:
-        token: What follows `Bearer`.
-        request_id: As the caller gave it, or None.
-    """
-
-    request: RecommendationRequest
-    token: str
-    request_id: str | None
 
 
 class HotPath:
@@ -62,31 +49,30 @@ class HotPath:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass on."""
         started = time.monotonic()
-        asked = None if self._drain.started else _plain_call(scope)
-        if asked is None or not self._may(asked.token):
-            await self._app(scope, receive, send)
-            return
-        body = await self._kept(asked.request)
+        if scope["type"] == "http" and scope["method"] == "GET" and not self._drain.started:
+            path = _PATH.fullmatch(scope.get("raw_path") or b"")
+            if path is not None and await self._answered(scope, send, path[1], started):
+                return
+        await self._app(scope, receive, send)
+
+    async def _answered(self, scope: Scope, send: Send, user_id: bytes, started: float) -> bool:
+        """Answer, where the call is plain and its list kept."""
+        query, headers = _plain_query(scope["query_string"]), _plain_headers(scope["headers"])
+        if query is None or headers is None or not self._may(headers[0]):
+            return False
+        try:
+            body = await self._services.recommend.kept(user_id.decode("ascii"), scenario=query[0], n=query[1])
+        except InvalidInputError:
+            return False  # which the route will say in full
         if body is None:
-            await self._app(scope, receive, send)
-            return
-        request_id = begin_request(scope, asked.request_id)
+            return False
+        request_id = begin_request(scope, headers[1])
         try:
             await _send(send, body, request_id)
         finally:
-            self._report.answered(
-                method="GET",
-                route=ROUTE,
-                status=200,
-                took_s=time.monotonic() - started,
-                request_id=request_id,
-            )
-
-    async def _kept(self, request: RecommendationRequest) -> bytes | None:
-        try:
-            return await self._services.recommend.kept(request)
-        except InvalidInputError:
-            return None  # which the route will say in full
+            took_s = time.monotonic() - started
+            self._report.answered(method="GET", route=ROUTE, status=200, took_s=took_s, request_id=request_id)
+        return True
 
     def _may(self, token: str) -> bool:
         key = self._services.keys.recognise(token)
@@ -96,27 +82,13 @@ class HotPath:
 async def _send(send: Send, body: bytes, request_id: str) -> None:
     headers = [
         (b"content-length", b"%d" % len(body)),
-        (b"content-type", b"application/json"),
-        (b"vary", b"Origin"),  # what the rules for other origins add to every answer that a browser may see
+        _JSON,
+        _VARY,
         (_REQUEST_ID, request_id.encode()),
         *raw_security_headers(),
     ]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
-
-
-def _plain_call(scope: Scope) -> _Asked | None:
-    """The call, where it is a plain one."""
-    if scope["type"] != "http" or scope["method"] != "GET":
-        return None
-    path = _PATH.fullmatch(scope.get("raw_path") or b"")
-    query = None if path is None else _plain_query(scope["query_string"])
-    headers = None if query is None else _plain_headers(scope["headers"])
-    if path is None or query is None or headers is None:
-        return None
-    (scenario, n), (token, request_id) = query, headers
-    request = RecommendationRequest(scenario=scenario, subject=Subject(user_id=path[1].decode()), n=n)
-    return _Asked(request, token, request_id)
 
 
 @lru_cache(maxsize=1024)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
+from app.domain.recommendations import RecommendationRequest
 from app.domain.types import Query
 from app.pipeline import candidates, scenarios
 from app.pipeline.columns import FloatArray
+from app.pipeline.history import Past
 from app.pipeline.question import Question
+from app.pipeline.scenarios import Scenario
 
 SECONDS_PER_DAY = 86_400.0
 
@@ -51,10 +56,23 @@ def _model_scores(source: str, question: Question) -> FloatArray | None:
     if source == scenarios.PERSONAL:
         return model.scores(question.past.query, catalogue)
     if source == scenarios.BASKET:
-        basket = question.request.context.basket
-        return model.scores(Query(basket, (1.0,) * len(basket)), catalogue)
+        return model.scores(_basket(question.request), catalogue)
     place = question.about
     return None if place is None else model.similar(place, catalogue)
+
+
+def queries_of(scenario: Scenario, request: RecommendationRequest, past: Past) -> Iterator[Query]:
+    """What the scenario's sources will ask a model, likeness aside."""
+    for source, _ in scenario.sources:
+        if source == scenarios.PERSONAL and past.query.item_ids:
+            yield past.query
+        elif source == scenarios.BASKET and request.context.basket:
+            yield _basket(request)
+
+
+def _basket(request: RecommendationRequest) -> Query:
+    basket = request.context.basket
+    return Query(basket, (1.0,) * len(basket))
 
 
 def _window_start(question: Question, days: int) -> float:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import structlog
 
@@ -15,16 +17,19 @@ from app.domain.recommendations import (
     RecommendedItem,
     ServedBy,
 )
+from app.domain.types import Query
 from app.pipeline import explain
 from app.pipeline.candidates import ModelView, PopularView, bind, popular_view, popular_view_over
 from app.pipeline.catalogue import CatalogueSnapshot
 from app.pipeline.clauses import Clause
+from app.pipeline.heard import HeardScorer
 from app.pipeline.history import NO_PAST, Past
 from app.pipeline.question import Question, everything
 from app.pipeline.rules import Rule
 from app.pipeline.run import Listed, listed, restrictions
 from app.pipeline.scenarios import CONTENT, Scenario
 from app.pipeline.silence import why_silent
+from app.pipeline.sources import queries_of
 from app.services.popularity import Counted
 from app.telemetry import Metrics, failure
 
@@ -32,6 +37,7 @@ _log = structlog.get_logger(__name__)
 
 NEAREST_SHOWN = 3
 SCORE_DIGITS = 6
+NOTHING_HEARD: Mapping[int, HeardScorer] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +81,42 @@ class Bench:
         self._model: ModelView | None = None
         self._popular: PopularView | None = None
 
-    def answer(self, plan: Plan, material: Material) -> Recommendation:
+    def answers(self, asks: Sequence[tuple[Plan, Material]]) -> list[Recommendation | Exception]:
+        """A list or what went wrong for each; the model is asked once for all of them.
+
+        Where it fails on all of them together it is asked by each alone, so that nobody pays for a neighbour.
+        """
+        heard = self._heard(asks) if len(asks) > 1 else {}
+        return [self._attempt(plan, material, heard) for plan, material in asks]
+
+    def _attempt(
+        self, plan: Plan, material: Material, heard: Mapping[int, HeardScorer]
+    ) -> Recommendation | Exception:
+        try:
+            return self.answer(plan, material, heard)
+        except Exception as error:  # noqa: BLE001  # raised where its own asker waits
+            return error
+
+    def _heard(self, asks: Sequence[tuple[Plan, Material]]) -> dict[int, HeardScorer]:
+        """Each model, by its identity, with its answers to what these lists will ask it."""
+        queries: dict[int, tuple[Scorer, set[Query]]] = {}
+        for plan, material in asks:
+            if plan.scorer is not None:
+                _, wanted = queries.setdefault(id(plan.scorer), (plan.scorer, set()))
+                wanted.update(queries_of(plan.scenario, plan.request, material.past))
+        heard = {}
+        for known_as, (scorer, wanted) in queries.items():
+            try:
+                heard[known_as] = HeardScorer.asked(scorer, sorted(wanted, key=_length))
+            except Exception as error:  # noqa: BLE001  # whatever a model's runtime may raise: counted, asked singly
+                self._metrics.degraded.labels("model_batch", type(error).__name__).inc()
+        return heard
+
+    def answer(
+        self, plan: Plan, material: Material, heard: Mapping[int, HeardScorer] = NOTHING_HEARD
+    ) -> Recommendation:
         """The list, without an id. A model that fails costs its own places, not the answer."""
-        question, made, degraded = self._made(plan, material)
+        question, made, degraded = self._made(plan, material, heard=heard)
         reasons = _reasons(question, made) if plan.request.explain else [None] * len(made.sources)
         items = material.catalogue.items
         answer_items = tuple(
@@ -132,7 +171,12 @@ class Bench:
         )
 
     def _made(
-        self, plan: Plan, material: Material, *, whole: bool = False
+        self,
+        plan: Plan,
+        material: Material,
+        *,
+        heard: Mapping[int, HeardScorer] = NOTHING_HEARD,
+        whole: bool = False,
     ) -> tuple[Question, Listed, str | None]:
         question = self._question(plan, material)
         question = everything(question) if whole else question
@@ -140,7 +184,9 @@ class Bench:
             return question, listed(question), material.degraded
         try:
             self._model = bind(plan.scorer, material.catalogue, self._model)
-            question = replace(question, model=self._model)
+            known = heard.get(id(plan.scorer))
+            model = self._model if known is None else replace(self._model, scorer=known)
+            question = replace(question, model=model)
             return question, listed(question), material.degraded
         except Exception as error:  # noqa: BLE001  # whatever a model's runtime may raise: logged, counted, named
             self._metrics.degraded.labels("model", type(error).__name__).inc()
@@ -163,6 +209,10 @@ class Bench:
             clause=plan.clause,
             rules=plan.rules,
         )
+
+
+def _length(query: Query) -> int:
+    return len(query.item_ids)
 
 
 def _reasons(question: Question, made: Listed) -> list[Reason | None]:

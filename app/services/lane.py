@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
+A = TypeVar("A")
+B = TypeVar("B")
 
 
 class BusyError(Exception):
@@ -48,3 +50,71 @@ class Lane:
     def stop(self) -> None:
         """Take nothing new; what waits is dropped, what runs ends by itself."""
         self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+class BatchLane(Generic[A, B]):
+    """Asks in batches as large as the thread lets them become: all that came while it was busy, at once.
+
+    Nobody waits for a batch to fill: a lone ask on an idle thread goes alone.
+
+    Args:
+        lane: The thread.
+        work: Answers asks in their order; an exception in place of an answer is that ask's alone.
+        most_at_once: Asks in one batch.
+        most: Asks that may wait or run at once.
+    """
+
+    def __init__(
+        self,
+        lane: Lane,
+        work: Callable[[Sequence[A]], Sequence[B | Exception]],
+        *,
+        most_at_once: int,
+        most: int = 64,
+    ) -> None:
+        self._lane, self._work = lane, work
+        self._most_at_once, self._most = most_at_once, most
+        self._waiting: list[tuple[A, asyncio.Future[B]]] = []
+        self._held = 0
+        self._pump: asyncio.Task[None] | None = None
+
+    async def run(self, ask: A) -> B:
+        """The answer. Raises `BusyError`, or what stands in its place."""
+        if self._held >= self._most:
+            raise BusyError
+        future: asyncio.Future[B] = asyncio.get_running_loop().create_future()
+        self._held += 1
+        future.add_done_callback(lambda _: self._count_down())
+        self._waiting.append((ask, future))
+        if self._pump is None:
+            self._pump = asyncio.create_task(self._run(), name="batch_lane")
+        return await future
+
+    def _count_down(self) -> None:
+        self._held -= 1
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                batch = self._waiting[: self._most_at_once]
+                self._waiting = self._waiting[self._most_at_once :]
+                # Whoever has gone meanwhile needs no answer.
+                await self._answer([(ask, future) for ask, future in batch if not future.done()])
+        finally:
+            self._pump = None
+
+    async def _answer(self, batch: list[tuple[A, asyncio.Future[B]]]) -> None:
+        if not batch:
+            return
+        asks = [ask for ask, _ in batch]
+        try:
+            answers: Sequence[B | Exception] = await self._lane.run(lambda: self._work(asks))
+        except Exception as error:  # noqa: BLE001  # handed to everyone who asked: nothing is hidden
+            answers = [error] * len(batch)
+        for (_, future), answer in zip(batch, answers, strict=True):
+            if future.done():
+                continue
+            if isinstance(answer, Exception):
+                future.set_exception(answer)
+            else:
+                future.set_result(answer)

@@ -31,7 +31,7 @@ from app.pipeline.steering import Steering
 from app.services.answer_codec import decoded, encoded, list_key, on_the_wire
 from app.services.answering import Bench, Material, Plan
 from app.services.deadlines import LateError, Patience
-from app.services.lane import BusyError, Lane
+from app.services.lane import BatchLane, BusyError, Lane
 from app.services.live_catalogue import SUBJECT as CATALOGUE_SUBJECT
 from app.services.live_catalogue import LiveCatalogue
 from app.services.popularity import Popularity
@@ -43,6 +43,8 @@ _log = structlog.get_logger(__name__)
 
 START_S = 5.0
 LANDED_S = 1.0
+MOST_SHORTS = 4096
+MOST_TOGETHER = 32
 DEADLINE, BUSY = "deadline", "busy"
 
 
@@ -76,6 +78,24 @@ class _Place:
     subjects: tuple[str, ...]
     key: str
     token: str | None
+
+
+class _Counter(Protocol):
+    def inc(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Short:
+    """The key of a plain list, whoever's it is.
+
+    Attributes:
+        of: Steering, model and counts that it was worked out for.
+        served: Counts such lists.
+    """
+
+    of: tuple[Steering, Scorer | None, str]
+    key: str
+    served: _Counter
 
 
 @dataclass(slots=True)
@@ -138,8 +158,11 @@ class Recommend:
         self._lane, self._spare_lane = Lane("scoring"), Lane("fallback", most=1024)
         half_life = popularity.half_life_days
         self._bench = Bench(half_life_days=half_life, metrics=metrics)
+        self._together = BatchLane(self._lane, self._bench.answers, most_at_once=MOST_TOGETHER)
         self._spare_bench = Bench(half_life_days=half_life, metrics=metrics)
         self._flights: dict[_Place, _Flight] = {}
+        self._shorts: dict[tuple[str, int], _Short] = {}
+        self._hits = metrics.list_cache_reads.labels("hit")
         self._aloft: set[asyncio.Task[Recommendation]] = set()
 
     async def start(self) -> None:
@@ -181,18 +204,18 @@ class Recommend:
         """
         return await self._answer(self._plan(request, self._steering.current, at=at))
 
-    async def kept(self, request: RecommendationRequest) -> bytes | None:
-        """The answer of `recommend` as a route writes it, where a list is kept; None: `recommend` makes it.
+    async def kept(self, user_id: str, *, scenario: str, n: int) -> bytes | None:
+        """What a route writes for this user's list, where it is kept; None: `recommend` makes it.
 
         Raises:
             InvalidInputError: As `recommend`.
         """
-        plan = self._plan(request, self._steering.current, at="")
-        found = await self._cache.read(_subjects(plan), self._key(plan))
+        short = self._short(user_id, scenario, n)
+        found = await self._cache.read((f"user:{user_id}", CATALOGUE_SUBJECT), short.key)
         body = None if found.body is None else on_the_wire(found.body, recommendation_id=new_ulid())
         if body is not None:
-            self._metrics.list_cache_reads.labels("hit").inc()
-            self._metrics.lists.labels(plan.scenario.name, ServedBy.CACHE.value).inc()
+            self._hits.inc()
+            short.served.inc()
         return body
 
     async def rank(self, request: RecommendationRequest) -> Recommendation:
@@ -261,6 +284,19 @@ class Recommend:
             rules=acting(steering.rules, request.scenario),
             steering_version=steering.version,
         )
+
+    def _short(self, user_id: str, scenario: str, n: int) -> _Short:
+        """How lists of this kind are kept now; worked out anew when something it hangs on changes."""
+        now = (self._steering.current, self._models.current, self._popularity.current.version)
+        short = self._shorts.get((scenario, n))
+        if short is None or short.of != now:
+            request = RecommendationRequest(scenario=scenario, subject=Subject(user_id=user_id), n=n)
+            plan = self._plan(request, now[0], at="")
+            served = self._metrics.lists.labels(plan.scenario.name, ServedBy.CACHE.value)
+            if len(self._shorts) >= MOST_SHORTS:
+                self._shorts.clear()
+            short = self._shorts[scenario, n] = _Short(now, self._key(plan), served)
+        return short
 
     # --- One answer ---
 
@@ -347,7 +383,7 @@ class Recommend:
         flight.begun = True
         flight.material = material = await self._reader.material(plan.request)
         try:
-            answer = await self._lane.run(lambda: self._bench.answer(plan, material))
+            answer = await self._together.run((plan, material))
         except BusyError as error:
             self._count("recommend", error)
             return await self._fallback(plan, material, BUSY)

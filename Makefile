@@ -23,8 +23,8 @@ SEEDS ?= 3
 SHARED ?= ../shared/data
 DUMMY_SECRET := 00000000000000000000000000000000
 
-.PHONY: help demo demo-check test check lint types layers migrations audit docker-lint compose docs-test fuzz-short \
-	fuzz fmt serve migrate bench-quality bench-pages docker-check requirements install clean
+.PHONY: help demo demo-check test check lint types layers migrations audit docker-lint compose docs-test notebook \
+	fuzz-short fuzz fmt serve migrate bench-quality bench-pages docker-check requirements install clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,7 +57,7 @@ bench-pages: $(TRAIN) $(PROJECT) ## Write the figures of benchmarks/results/qual
 test: $(DEV) $(PROJECT) ## All tests, real PostgreSQL and Redis included
 	@$(PY) -m pytest -q -n 2 --dist loadfile
 
-check: lint types layers migrations audit docker-lint compose fuzz-short docs-test ## What CI adds: lint, types, layers, migrations, audit, image, compose file, docs, short fuzz
+check: lint types layers migrations audit docker-lint compose fuzz-short docs-test notebook ## What CI adds: lint, types, layers, migrations, audit, image, compose file, docs, notebook, short fuzz
 
 lint: $(DEV)
 	@echo "ruff:"; $(BIN)/ruff check .
@@ -93,6 +93,9 @@ fuzz-short: $(DEV) $(PROJECT)
 
 docs-test: $(DEV) $(PROJECT)
 	@echo "docs:"; $(PY) -m pytest -q tests/docs
+
+notebook: $(DEV) $(PROJECT)
+	@echo "notebook:"; SMALL=1 $(PY) -m pytest -q --nbmake --nbmake-timeout=120 notebooks
 
 fuzz: $(DEV) $(PROJECT) ## Schemathesis over every route, long (FUZZ_EXAMPLES=300 a route)
 	@$(PY) -m tests.fuzz --examples $(FUZZ_EXAMPLES)

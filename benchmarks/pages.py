@@ -155,6 +155,7 @@ def _data_set(name: str, results: Path, folder: Path) -> Iterator[str]:
     yield _beyond_table(data, body)
     yield ""
     yield from _said(body)
+    yield from _days(data, body)
     for picture in sorted(results.glob(f"{name}.pareto.png")):
         yield ""
         yield f"![quality against cost]({_link(picture, folder)})"
@@ -190,6 +191,25 @@ def _beyond_table(data: Data, body: Body) -> str:
     return markdown(
         ["model", *data.beyond],
         [[_title(name), *(_cell(model, path) for path in data.beyond.values())] for name, model in rows],
+    )
+
+
+def _days(data: Data, body: Body) -> Iterator[str]:
+    """Targets on the day of the item before them, and later ones, where that was told apart."""
+    best = list(data.headline)[-1]
+    apart = [(name, model) for name, model in _measured(body) if "same_day" in model["seeds"][0]]
+    if not apart:
+        return
+    people = [apart[0][1]["seeds"][0][part]["people"] for part in ("same_day", "later_day")]
+    yield ""
+    yield f"Targets on the day of the item before them ({people[0]:,}), and later ones ({people[1]:,}):"
+    yield ""
+    paths = [f"{part}.{key}" for part in ("same_day", "later_day") for key in data.headline]
+    titles = [f"{title}, {when}" for when in ("same day", "later") for title in data.headline.values()]
+    rows = sorted(apart, key=lambda pair: -_mean(pair[1], best))
+    yield markdown(
+        ["model", *titles],
+        [[_title(name), *(_cell(model, path, digits=4) for path in paths)] for name, model in rows],
     )
 
 
@@ -344,7 +364,7 @@ def _cost(model: Body, key: str, digits: int) -> str:
     return f"{model[key]:,.{digits}f}" if key in model else NONE
 
 
-def _cell(model: Body, path: str) -> str:
+def _cell(model: Body, path: str, *, digits: int = 3) -> str:
     """A figure of the second table, the mean over seeds; shares without their leading zero."""
     values = [value for seed in model["seeds"] if (value := _at(seed, path)) is not None]
     if not values:
@@ -352,7 +372,7 @@ def _cell(model: Body, path: str) -> str:
     mean = sum(values) / len(values)
     if "novelty" in path or "calibration" in path:
         return f"{mean:.2f}"
-    return f"{mean:+.2f}" if "bias" in path else figure(mean, digits=3)
+    return f"{mean:+.2f}" if "bias" in path else figure(mean, digits=digits)
 
 
 def _at(seed: Body, path: str) -> float | None:

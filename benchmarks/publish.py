@@ -45,7 +45,11 @@ class Published:
 PUBLISHED = {
     "beauty": Published(
         "leave-one-out",
-        (("--data", "amazon_beauty/Beauty.txt"), ("--items", "amazon_beauty/Beauty_items.tsv")),
+        (
+            ("--data", "amazon_beauty/Beauty.txt"),
+            ("--items", "amazon_beauty/Beauty_items.tsv"),
+            ("--timed", "amazon_beauty/Beauty_timed.txt"),
+        ),
         # repeats ranks what a person had, which this protocol hides; its lines have no times for a trend.
         tuple(
             name for name in TABLES if name not in {"popularity", "repeats", "ease_trend", "itemknn", "ease"}

@@ -90,13 +90,15 @@ def _checked(options: argparse.Namespace) -> tuple[Files, list[str]]:
     Raises:
         RefusedError: They do not.
     """
-    files = Files(options.protocol, options.data, options.test, options.items)
+    files = Files(options.protocol, options.data, options.test, options.items, options.timed)
     alone = files.protocol == "leave-one-out"
     if files.test is None and not alone:
         raise RefusedError(f"--protocol {files.protocol} needs --test.")
     if files.test is not None and alone:
         raise RefusedError("--protocol leave-one-out takes no --test: it asks about each line's last item.")
-    for path in filter(None, (files.data, files.test, files.items)):
+    if files.timed is not None and not alone:
+        raise RefusedError(f"--protocol {files.protocol} takes no --timed.")
+    for path in filter(None, (files.data, files.test, files.items, files.timed)):
         check_readable(path)
     if options.out.is_dir():
         raise RefusedError(f"{options.out} is a folder, not a file.")
@@ -211,6 +213,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", required=True, type=Path, help="the lines to learn from")
     parser.add_argument("--test", type=Path, help="sessions: prefix<TAB>target; split: user item item …")
     parser.add_argument("--items", type=Path, help="a TSV with the columns item and attributes (| between)")
+    parser.add_argument(
+        "--timed", type=Path, help="leave-one-out: user item …<TAB>seconds since the one before …"
+    )
     parser.add_argument(
         "--models", default=DEFAULT_MODELS, help=f"with commas, of {', '.join(model_names())}"
     )

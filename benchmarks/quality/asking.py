@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from app.evaluation.ragged import grouped
 from benchmarks.quality.errors import RefusedError
 from benchmarks.quality.learning import DRAW_SEED, SHAPES, Files, Shape, cases_of
 from benchmarks.quality.reading import Notes, Rows, prefix_rows, user_rows
+from benchmarks.quality.timed import same_day
 
 TEST_CELLS = 5 * 10**9
 """People times items that are ranked at the end, at most; more people are drawn from."""
@@ -28,12 +29,14 @@ class Asked:
         newcomers: Those without a training line, in the split protocol; reported apart.
         facts: Counts for the report.
         notes: What was passed over in each file.
+        parts: bool (people,) by the name of a part that is reported apart.
     """
 
     cases: Cases
     newcomers: Cases | None
     facts: Mapping[str, int]
     notes: Sequence[Notes]
+    parts: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
 
 
 def ask(files: Files, item_ids: Sequence[str]) -> Asked:
@@ -56,7 +59,12 @@ def _leave_one_out(files: Files, index: Mapping[str, int]) -> Asked:
     last = rows.offsets[people + 1] - 1
     queries = [known[rows.item[rows.offsets[row] : rows.offsets[row + 1] - 1]] for row in people]
     could = int((rows.lengths >= 3).sum())
-    return _asked(queries, anew[rows.item[last]], could, n_items=len(index), shape=SHAPES["leave-one-out"])
+    shape = SHAPES["leave-one-out"]
+    asked = _asked(queries, anew[rows.item[last]], could, n_items=len(index), shape=shape)
+    if files.timed is None:
+        return asked
+    parts, notes = same_day(files.timed, [rows.users[row] for row in people])
+    return replace(asked, parts=parts, notes=[notes])
 
 
 def _sessions(files: Files, index: Mapping[str, int]) -> Asked:

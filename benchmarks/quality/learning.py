@@ -47,12 +47,14 @@ class Files:
         data: Learned and chosen from.
         test: Asked about at the end; leave-one-out has it in `data`.
         items: Attributes of the items.
+        timed: Seconds between a user's events, for leave-one-out; read with the test part.
     """
 
     protocol: str
     data: Path
     test: Path | None = None
     items: Path | None = None
+    timed: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

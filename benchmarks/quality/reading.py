@@ -128,7 +128,7 @@ def user_rows(path: Path) -> Rows:
     """
     notes, names, users = Notes(path), _Names(), _Names()
     item, owner, lengths = array("i"), array("q"), array("q")
-    for number, text in _lines(path, notes):
+    for number, text in lines(path, notes):
         words = _words(number, text, notes)
         if words is None:
             continue
@@ -156,7 +156,7 @@ def session_rows(path: Path) -> Rows:
     """
     notes, names = Notes(path), _Names()
     item, lengths = array("i"), array("q")
-    for number, text in _lines(path, notes):
+    for number, text in lines(path, notes):
         words = _words(number, text, notes)
         if words is not None:
             item.extend(names.of(words))
@@ -174,7 +174,7 @@ def prefix_rows(path: Path) -> Rows:
     """
     notes, names = Notes(path), _Names()
     item, lengths = array("i"), array("q")
-    for number, text in _lines(path, notes):
+    for number, text in lines(path, notes):
         parts = [list(filter(None, part.split(" "))) for part in text.split("\t")]
         if len(parts) != 2:
             notes.refuse(number, f"{len(parts) - 1} tabs, where one stands between prefix and target")
@@ -201,8 +201,8 @@ def item_attributes(path: Path) -> tuple[dict[str, list[str]], Notes]:
         RefusedError: The header lacks a column, or no line can be used.
     """
     notes, found = Notes(path), dict[str, list[str]]()
-    lines = _lines(path, notes)
-    _, header = next(lines, (1, ""))
+    numbered = lines(path, notes)
+    _, header = next(numbered, (1, ""))
     columns = [name.strip() for name in header.split("\t")]
     lacking = [name for name in ("item", "attributes") if name not in columns]
     if lacking:
@@ -211,7 +211,7 @@ def item_attributes(path: Path) -> tuple[dict[str, list[str]], Notes]:
             f"it lacks {' and '.join(lacking)}."
         )
     key, value = columns.index("item"), columns.index("attributes")
-    for number, text in lines:
+    for number, text in numbered:
         cells = text.split("\t")
         if len(cells) <= max(key, value):
             notes.refuse(number, f"{len(cells)} columns, where the header has {len(columns)}")
@@ -226,7 +226,7 @@ def item_attributes(path: Path) -> tuple[dict[str, list[str]], Notes]:
     return found, notes
 
 
-def _lines(path: Path, notes: Notes) -> Iterator[tuple[int, str]]:
+def lines(path: Path, notes: Notes) -> Iterator[tuple[int, str]]:
     """Lines with something in them, by number from 1, without their end."""
     check_readable(path)
     with path.open("rb") as file:

@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks.quality.asking import Asked, ask
 from benchmarks.quality.fitting import Outcome, fit_one
 from benchmarks.quality.learning import Files, Learning, learn
-from benchmarks.quality.measuring import beyond_accuracy, figures, query_ms, rank
+from benchmarks.quality.measuring import beyond_accuracy, figures, query_ms, rank, some
 from benchmarks.quality.running import Tell
 
 
@@ -72,6 +72,8 @@ def _tested(outcome: Outcome, learning: Learning, asked: Asked) -> dict[str, Any
         "notes": [notes.to_json() | {"file": notes.path.name} for notes in asked.notes],
         "said": [sentence for notes in asked.notes for sentence in notes.sentences()],
     }
+    for name, chosen in asked.parts.items():
+        found[name] = {"people": int(chosen.sum()), **figures(some(ranked, chosen), protocol)}
     if asked.newcomers is not None:
         apart = rank(outcome.final, asked.newcomers, protocol)
         found["newcomers"] = {"people": len(asked.newcomers), **figures(apart, protocol)}

@@ -365,3 +365,18 @@ def test_only_a_result_of_the_same_measurement_is_resumed(text: str, why: str, t
     path.write_text(json.dumps(body | {"facts": {"rows": 2}}), encoding="utf-8")
     with pytest.raises(RefusedError, match="figures of other data"):
         result.resumed(body, path)
+
+
+def test_targets_of_the_same_day_are_reported_apart(tmp_path: Path) -> None:
+    data = user_file(tmp_path / "f.txt", [["a", "b", "c"], ["a", "c", "b"], ["b", "a", "c"], ["c", "b", "a"]])
+    timed = tmp_path / "timed.txt"
+    timed.write_text(
+        "user0 a b c\t0 9 86399\nuser1 a c b\t0 0 86400\nuser2 b a c\t0 1\nuser3 c b a\t0 0 soon\n",
+        encoding="utf-8",
+    )
+    found = worker.run(Job(Files("leave-one-out", data, timed=timed), "popularity", 1, 9.0), quiet)
+    assert (found["same_day"]["people"], found["later_day"]["people"]) == (1, 1)
+    assert found["notes"][0]["first_bad"] == [
+        "line 3: 2 gaps for 3 items",
+        "line 4: 'soon' is no number of seconds",
+    ]

@@ -24,7 +24,7 @@ SHARED ?= ../shared/data
 DUMMY_SECRET := 00000000000000000000000000000000
 
 .PHONY: help demo demo-check test check lint types layers migrations audit docker-lint compose docs-test notebook \
-	fuzz-short fuzz fmt serve migrate bench-quality bench-pages docker-check requirements install clean
+	fuzz-short fuzz fmt serve migrate bench-quality bench-serving bench-pages docker-check requirements install clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ bench-quality: $(TRAIN) $(PROJECT) ## Measure the published set of models, DATA=
 
 bench-pages: $(TRAIN) $(PROJECT) ## Write the figures of benchmarks/results/quality into the pages
 	@$(PY) -m benchmarks.pages
+
+bench-serving: $(TRAIN) $(PROJECT) ## Each claim about serving beside its baseline (needs wrk and redis-server; minutes)
+	@$(PY) -m benchmarks.serving --out benchmarks/results/serving.json
 
 # --- Test it ---
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -116,3 +118,20 @@ def _percentile(text: str, name: str) -> float:
     found = re.search(rf"{name}\s+([\d.]+)(us|ms|s|m)", text)
     assert found is not None, text
     return float(found[1]) * _UNITS_MS[found[2]]
+
+
+def main() -> int:
+    """Ask for kept lists until ended: what others do while something else is measured."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.serving.load", description=main.__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--key", required=True)
+    parser.add_argument("--connections", type=int, default=CONNECTIONS)
+    given = parser.parse_args()
+    headers = {"Authorization": f"Bearer {given.key}"}
+    load = Load("/v1/users/user-{n}/recommendations", headers, spread=100, connections=given.connections)
+    while True:
+        run(load, port=given.port, seconds=5)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

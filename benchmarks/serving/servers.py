@@ -114,6 +114,8 @@ def service(settings: Mapping[str, str], *options: str) -> Iterator[Running]:
     """`recserve serve` on these settings, ready."""
     port = free_port()
     environment = {f"RECSERVE_{name.upper()}": value for name, value in settings.items()}
+    # As installed code has it: compiled once, not at each start.
+    environment["PYTHONDONTWRITEBYTECODE"] = ""
     command = [sys.executable, "-m", "app.cli", "serve", "--port", str(port), *options]
     with running(command, port=port, path="/readyz", environment=environment) as server:
         yield server

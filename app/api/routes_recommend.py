@@ -117,9 +117,16 @@ async def page(caller: Asker, body: Annotated[PageBody, Body(PageBody)], service
 @router.get(
     "/users/{user_id}/items/{item_id}/explanation", response_model=ExplanationAnswer, summary="Explain"
 )
-async def explain(_: Reader, user_id: PathId, item_id: PathId, services: ServicesDep) -> ExplanationAnswer:
+async def explain(
+    _: Reader,
+    user_id: PathId,
+    item_id: PathId,
+    services: ServicesDep,
+    scenario: Annotated[Line, Query(description="A named pipeline.")] = "home",
+) -> ExplanationAnswer:
     """Why the item stands where it does in the user's list, or which stage and rule dropped it."""
-    return ExplanationAnswer.model_validate(await services.recommend.explain(user_id, item_id))
+    found = await services.recommend.explain(user_id, item_id, scenario=scenario)
+    return ExplanationAnswer.model_validate(found)
 
 
 def _for_all(scenario: str, n: int, category: str | None, window: str | None) -> RecommendationRequest:

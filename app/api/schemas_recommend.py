@@ -82,6 +82,7 @@ ANSWER_EXAMPLE: dict[str, Any] = {
         }
     ],
     "filled": 0,
+    "next_cursor": "WAwdjjZNHmfX7zHv",
 }
 
 
@@ -137,6 +138,7 @@ class ListOptions(Schema):
             context=request.context,
             n=request.n,
             only_item_ids=request.only_item_ids,
+            cursor=request.cursor,
             filter=self.filter,
             exclude_item_ids=tuple(self.exclude_item_ids),
             diversity=self.diversity,
@@ -154,6 +156,9 @@ class RecommendationsBody(PersonBody, ListOptions):
     scenario: Scenario = "home"
     context: ContextBody = ContextBody()
     n: N = 10
+    cursor: Annotated[Line, Field(max_length=4096)] | None = Field(
+        default=None, description="`next_cursor` of the page before: what earlier pages showed is left out."
+    )
 
     def to_request(self) -> RecommendationRequest:
         """As the service knows it."""
@@ -163,6 +168,7 @@ class RecommendationsBody(PersonBody, ListOptions):
                 subject=self.subject(),
                 context=self.context.to_context(),
                 n=self.n,
+                cursor=self.cursor,
             )
         )
 
@@ -265,6 +271,9 @@ class RecommendationAnswer(Answer):
     reason: str | None = Field(description="Why it is degraded, or all from the fallback chain.")
     items: list[RecommendedItemAnswer]
     filled: int = Field(ge=0, description="Places that the fallback chain filled, under the same filters.")
+    next_cursor: str | None = Field(
+        description="For the next page of `POST /v1/recommendations`; null at the end, or after 500 items."
+    )
 
 
 class PageAnswer(Answer):
@@ -279,6 +288,14 @@ class NeighbourAnswer(Answer):
     item_id: str
     similarity: float
     event: str
+
+
+class StepAnswer(Answer):
+    """What one stage did to an item."""
+
+    stage: Literal["source", "novelty", "rule"]
+    text: str
+    change: float | None = Field(description="Standard deviations of score, where it has that measure.")
 
 
 class ExplanationAnswer(Answer):
@@ -299,6 +316,17 @@ class ExplanationAnswer(Answer):
                     "stage": None,
                     "rule": None,
                     "degraded": False,
+                    "scenario": "home",
+                    "of": 2871,
+                    "steps": [
+                        {
+                            "stage": "source",
+                            "text": "autoencoder (weight 1) puts it at 4 of 2,890, +2.31 standard deviations",
+                            "change": 2.31,
+                        },
+                        {"stage": "rule", "text": "the rule black-friday adds 0.80", "change": 0.8},
+                    ],
+                    "text": "Red mug stands at place 3 of 2,871: Because you viewed Blue mug.",
                 }
             ]
         }
@@ -312,6 +340,12 @@ class ExplanationAnswer(Answer):
     source: str | None
     model_version: str | None
     nearest: list[NeighbourAnswer]
-    stage: str | None = Field(description="The stage that dropped it: catalogue, disliked, seen.")
-    rule: str | None
+    stage: str | None = Field(
+        description="The stage that dropped it: catalogue, disliked, seen, scenario, rule, sources."
+    )
+    rule: str | None = Field(description="What that stage holds against it.")
     degraded: bool
+    scenario: str
+    of: int = Field(description="How many items may stand in the list.")
+    steps: list[StepAnswer] = Field(description="What each stage did to it, in order.")
+    text: str = Field(description="All of it in a sentence.")

@@ -58,6 +58,7 @@ class RecommendationRequest:
         category: Keep items of this category (the short calls' form of a filter).
         window_days: Popular, trending and latest lists look back so far.
         only_item_ids: Rank these and no others.
+        cursor: Of the page before: what was shown already is left out.
     """
 
     scenario: str = "home"
@@ -73,6 +74,7 @@ class RecommendationRequest:
     category: str | None = None
     window_days: int | None = None
     only_item_ids: tuple[str, ...] | None = None
+    cursor: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,7 @@ class Recommendation:
     Attributes:
         filled: How many places the fallback chain filled.
         degraded: Something that should have taken part did not; `reason` names it.
+        next_cursor: Where the next page of this list starts.
     """
 
     recommendation_id: str
@@ -125,6 +128,7 @@ class Recommendation:
     reason: str | None
     items: tuple[RecommendedItem, ...]
     filled: int
+    next_cursor: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,13 +141,30 @@ class Neighbour:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """What one stage did to an item.
+
+    Attributes:
+        text: In words.
+        change: Standard deviations of score; None where it has no such measure.
+    """
+
+    stage: str
+    text: str
+    change: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """Why an item stands in a person's list, or why not.
 
     Attributes:
         rank: Its place, from 1, among everything that may be shown; None where a stage dropped it.
-        stage: The stage that dropped it: catalogue, seen, disliked, filter.
+        of: How many may be shown.
+        steps: What each stage did to it, in order.
+        stage: The stage that dropped it: catalogue, seen, disliked, filter, scenario, rule, sources.
         rule: What that stage holds against it.
+        text: All of it in a sentence.
     """
 
     user_id: str
@@ -157,3 +178,7 @@ class Explanation:
     stage: str | None
     rule: str | None
     degraded: bool
+    scenario: str
+    of: int
+    steps: tuple[Step, ...]
+    text: str

@@ -17,7 +17,7 @@ def adjusted(scores: FloatArray, question: Question) -> FloatArray:
 
     What a source says nothing of stays at -inf: a boost moves an item, it does not make it a candidate.
     """
-    parts = [part for part in (_lifts(question), _novelty(question)) if part is not None]
+    parts = [part for part in (_lifts(question), novelty(question)) if part is not None]
     if not parts:
         return scores
     return np.asarray(blend.standardised(scores) + sum(parts), dtype=np.float64)
@@ -27,7 +27,7 @@ def _lifts(question: Question) -> FloatArray | None:
     return lifts(question.rules, question.catalogue, question.about)
 
 
-def _novelty(question: Question) -> FloatArray | None:
+def novelty(question: Question) -> FloatArray | None:
     """What popularity costs: the scenario's novelty in standard deviations for the most popular item.
 
     It falls with the logarithm of the counts, to nothing for an item that nobody did anything with.

@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,10 +35,11 @@ class Positions:
     A snapshot of n items sees the first n positions alone; later ids are unknown to it.
     """
 
-    __slots__ = ("_places", "item_ids")
+    __slots__ = ("_marks", "_places", "item_ids")
 
     def __init__(self) -> None:
         self.item_ids: list[str] = []
+        self._marks = np.zeros(0, dtype=np.uint32)
         self._places: dict[str, int] = {}
 
     def add(self, item_id: str) -> int:
@@ -48,6 +50,15 @@ class Positions:
             self.item_ids.append(item_id)
             self._places[item_id] = place
         return place
+
+    def marks(self, size: int) -> NDArray[np.uint32]:
+        """uint32 (size,): a number for each of the first ids, the same in every process."""
+        marks = self._marks
+        if len(marks) < size:
+            added = (item_id.encode("utf-8", "surrogatepass") for item_id in self.item_ids[len(marks) : size])
+            new = np.array([crc32(item_id) for item_id in added], dtype=np.uint32)
+            marks = self._marks = np.concatenate([marks, new])
+        return marks[:size]
 
     def extended_from(self, size: int) -> Positions:
         """What a snapshot of `size` items goes on with: these, unless another one did so before it."""
@@ -95,6 +106,11 @@ class CatalogueSnapshot:
     def lineage(self) -> Positions:
         """What positions are positions of: snapshots that came out of one another share it."""
         return self._positions
+
+    @property
+    def marks(self) -> NDArray[np.uint32]:
+        """uint32 (items,): a number for each item, by its id alone; two items may share one."""
+        return self._positions.marks(len(self.items))
 
     def position(self, item_id: str) -> int:
         """Where the item stands, or -1 where it is unknown."""

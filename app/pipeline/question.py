@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from app.domain.recommendations import RecommendationRequest
 from app.pipeline.candidates import ModelView, PopularView
 from app.pipeline.catalogue import CatalogueSnapshot
@@ -20,6 +23,7 @@ class Question:
     Attributes:
         clause: The request's own filter.
         rules: Those that act in the scenario now, in their order.
+        shown: Marks of what earlier pages of the list showed.
     """
 
     request: RecommendationRequest
@@ -30,6 +34,7 @@ class Question:
     model: ModelView | None = None
     clause: Clause | None = None
     rules: tuple[Rule, ...] = ()
+    shown: NDArray[np.uint32] | None = None
 
     @property
     def about(self) -> int | None:

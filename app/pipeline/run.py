@@ -43,6 +43,12 @@ class Listed:
         """Places that the scenario's own sources filled."""
         return len(self.sources) - self.filled - self.pinned
 
+    def only(self, place: int) -> Listed:
+        """The list of this one place."""
+        return Listed(
+            self.positions[place : place + 1], self.scores[place : place + 1], (self.sources[place],), 0
+        )
+
 
 @dataclass(slots=True)
 class _Draft:
@@ -146,6 +152,8 @@ def restrictions(question: Question) -> Iterator[tuple[str, str, BoolArray]]:
     if request.only_item_ids is None:
         yield "context", "it is what the list is about", _all_but(catalogue, _asked_about(request.context))
     yield "excluded", "the request excludes it", _all_but(catalogue, request.exclude_item_ids)
+    if question.shown is not None:
+        yield "paged", "an earlier page showed it", ~np.isin(catalogue.marks, question.shown)
     if request.category is not None:
         yield "filter", "it is not of the category", catalogue.column("categories").holds(request.category)
     if question.clause is not None:

@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+import numpy as np
 import structlog
+from numpy.typing import NDArray
 
 from app.domain.ports import Scorer
 from app.domain.recommendations import (
     Explanation,
+    Neighbour,
     Reason,
     Recommendation,
     RecommendationRequest,
@@ -18,15 +21,16 @@ from app.domain.recommendations import (
     ServedBy,
 )
 from app.domain.types import Query
-from app.pipeline import explain
+from app.pipeline import explain, why
 from app.pipeline.candidates import ModelView, PopularView, bind, popular_view, popular_view_over
 from app.pipeline.catalogue import CatalogueSnapshot
 from app.pipeline.clauses import Clause
 from app.pipeline.heard import HeardScorer
 from app.pipeline.history import NO_PAST, Past
+from app.pipeline.paging import next_cursor
 from app.pipeline.question import Question, everything
 from app.pipeline.rules import Rule
-from app.pipeline.run import Listed, listed, restrictions
+from app.pipeline.run import Listed, listed
 from app.pipeline.scenarios import CONTENT, Scenario
 from app.pipeline.silence import why_silent
 from app.pipeline.sources import queries_of
@@ -48,6 +52,7 @@ class Plan:
         scorer: The model to ask; None where the scenario asks none, or none is live.
         rules: Those that act in the scenario now, in their order.
         steering_version: What scenario and rules are of.
+        shown: Marks of what earlier pages of the list showed.
     """
 
     request: RecommendationRequest
@@ -56,6 +61,7 @@ class Plan:
     scorer: Scorer | None
     rules: tuple[Rule, ...] = ()
     steering_version: str = ""
+    shown: NDArray[np.uint32] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +123,8 @@ class Bench:
     ) -> Recommendation:
         """The list, without an id. A model that fails costs its own places, not the answer."""
         question, made, degraded = self._made(plan, material, heard=heard)
-        reasons = _reasons(question, made) if plan.request.explain else [None] * len(made.sources)
+        asked = plan.request.explain
+        reasons = [*_reasons(question, made)] if asked else [None] * len(made.sources)
         items = material.catalogue.items
         answer_items = tuple(
             RecommendedItem(
@@ -142,32 +149,39 @@ class Bench:
             reason=degraded or (None if own else why_silent(question)),
             items=answer_items,
             filled=made.filled,
+            next_cursor=next_cursor(plan.request, made.positions, material.catalogue),
         )
 
     def explanation(self, plan: Plan, material: Material, item_id: str) -> Explanation:
         """Why the item stands where it does in the whole list, or which stage dropped it."""
         question, made, degraded = self._made(plan, material, whole=True)
-        place = material.catalogue.position(item_id)
+        catalogue = material.catalogue
+        place = catalogue.position(item_id)
         found = [] if place < 0 else [n for n, other in enumerate(made.positions.tolist()) if other == place]
-        stage, rule = (None, None) if found else _dropped(question, place)
-        near = explain.anchors(
-            tuple(material.past.events),
-            made.positions[found] if found else made.positions[:0],
-            question.model,
-            material.catalogue,
-        )
+        shown = made.only(found[0]) if found else None
+        stage, rule = (None, None) if shown is not None else why.dropped(question, place, made)
+        name = explain.name_of(item_id, catalogue)
+        if shown is None:
+            text = f"{name} is not shown: {rule}."
+        else:
+            text = f"{name} stands at place {found[0] + 1:,} of {len(made.positions):,}"
+            text += "".join(f": {reason.text}" for reason in _reasons(question, shown)) + "."
         return Explanation(
             user_id=plan.request.subject.user_id or "",
             item_id=item_id,
-            eligible=bool(found),
+            eligible=shown is not None,
             rank=found[0] + 1 if found else None,
-            score=round(float(made.scores[found[0]]), SCORE_DIGITS) if found else None,
-            source=made.sources[found[0]] if found else None,
+            score=None if shown is None else round(float(shown.scores[0]), SCORE_DIGITS),
+            source=None if shown is None else shown.sources[0],
             model_version=plan.scorer.version if plan.scorer is not None else None,
-            nearest=explain.neighbours(near, 0, material.past, most=NEAREST_SHOWN) if found else (),
+            nearest=() if shown is None else _nearest(question, shown),
             stage=stage,
             rule=rule,
             degraded=degraded is not None,
+            scenario=plan.scenario.name,
+            of=len(made.positions),
+            steps=() if place < 0 else why.steps(question, place),
+            text=text,
         )
 
     def _made(
@@ -208,6 +222,7 @@ class Bench:
             past=material.past,
             clause=plan.clause,
             rules=plan.rules,
+            shown=plan.shown,
         )
 
 
@@ -215,7 +230,7 @@ def _length(query: Query) -> int:
     return len(query.item_ids)
 
 
-def _reasons(question: Question, made: Listed) -> list[Reason | None]:
+def _reasons(question: Question, made: Listed) -> list[Reason]:
     about, scenario = _about(question)
     near = explain.anchors(about, made.positions, question.model, question.catalogue)
     return [
@@ -241,18 +256,10 @@ def _about(question: Question) -> tuple[tuple[str, ...], str]:
     return tuple(question.past.events), "home"
 
 
-def _dropped(question: Question, place: int) -> tuple[str, str]:
-    """The first stage that holds something against an item which stands nowhere."""
-    if place < 0:
-        return "catalogue", "there is no such item"
-    item = question.catalogue.items[place]
-    if not question.catalogue.eligible[place]:
-        state = "deleted" if item.deleted else "hidden" if item.hidden else "out of stock"
-        return "catalogue", f"it is {state}"
-    for stage, rule, mask in restrictions(question):
-        if not mask[place]:
-            return stage, rule
-    return "sources", "no source gave it a score"
+def _nearest(question: Question, shown: Listed) -> tuple[Neighbour, ...]:
+    past, positions = question.past, shown.positions
+    near = explain.anchors(tuple(past.events), positions, question.model, question.catalogue)
+    return explain.neighbours(near, 0, past, most=NEAREST_SHOWN)
 
 
 def _served_by(own: int, degraded: str | None) -> ServedBy:

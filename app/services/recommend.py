@@ -25,6 +25,7 @@ from app.domain.recommendations import (
 )
 from app.domain.types import Subject
 from app.pipeline.filters import parse_filter
+from app.pipeline.paging import shown_before
 from app.pipeline.rules import acting
 from app.pipeline.scenarios import BASKET, WITH_A_CALL_OF_ITS_OWN, Scenario
 from app.pipeline.steering import Steering
@@ -254,9 +255,13 @@ class Recommend:
             shown = (*shown, *(item.item_id for item in answers[-1].items))
         return answers
 
-    async def explain(self, user_id: str, item_id: str) -> Explanation:
-        """Why the item stands in the user's personal list, or why not."""
-        request = RecommendationRequest(subject=Subject(user_id=user_id))
+    async def explain(self, user_id: str, item_id: str, *, scenario: str = "home") -> Explanation:
+        """Why the item stands in the user's list, or why not.
+
+        Raises:
+            InvalidInputError: The scenario does not exist, or needs more than a user.
+        """
+        request = RecommendationRequest(scenario=scenario, subject=Subject(user_id=user_id))
         plan = self._plan(request, self._steering.current, at="")
         material = await self._reader.material(plan.request)
         work = self._lane.run(lambda: self._bench.explanation(plan, material, item_id))
@@ -283,6 +288,7 @@ class Recommend:
             scorer=self._models.current if scenario.asks_model else None,
             rules=acting(steering.rules, request.scenario),
             steering_version=steering.version,
+            shown=None if request.cursor is None else shown_before(request, at=at),
         )
 
     def _short(self, user_id: str, scenario: str, n: int) -> _Short:

@@ -97,6 +97,7 @@ REQUEST = {
     "fields": ["title"],
     "explain": True,
     "exclude_seen": "none",
+    "cursor": None,
 }
 
 SAMPLES: dict[str, Sample] = {
@@ -159,7 +160,9 @@ SAMPLES: dict[str, Sample] = {
             ],
         }
     ),
-    "GET /v1/users/{user_id}/items/{item_id}/explanation": Sample(parts={"user_id": "u1", "item_id": "i1"}),
+    "GET /v1/users/{user_id}/items/{item_id}/explanation": Sample(
+        parts={"user_id": "u1", "item_id": "i1"}, query={"scenario": "home"}
+    ),
     "POST /v1/admin/retrain": Sample(body={"model": "auto", "promote": "auto", "budget_s": 60}),
     "GET /v1/admin/jobs": Sample(query=PAGE),
     "GET /v1/admin/jobs/{job_id}": Sample(parts={"job_id": "j1"}),

@@ -23,6 +23,7 @@ ANSWER_FIELDS = {
     "reason",
     "items",
     "filled",
+    "next_cursor",
 }
 LISTS = [
     ("POST", "/v1/recommendations", {"user_id": "nobody"}),
@@ -250,3 +251,89 @@ def test_window_at_fault_is_said_in_words(world, window):
     assert answer.json()["errors"] == [
         {"pointer": "?window", "reason": "must be a number of days from 1d to 999d, such as 7d"}
     ]
+
+
+def stocked(world: World, count: int) -> World:
+    items = [{"item_id": f"n{number:03}", "title": f"Item {number}"} for number in range(count)]
+    assert world.call("POST", "/v1/items:batch", json={"items": items}).status_code == 200
+    return world
+
+
+def test_pages_of_a_list_repeat_no_item_whatever_happens_between(world: World) -> None:
+    stocked(world, 25)
+    shown: list[str] = []
+    cursor = None
+    for page in range(3):
+        answer = ask(world, user_id="u1", n=10, cursor=cursor, exclude_seen="none")
+        shown += ids(answer)
+        cursor = answer["next_cursor"]
+        view(world, f"e{page}", ids(answer)[0])
+        world.clock.move(seconds=600)
+        world.run(world.services.steering.purge, None, by="test")
+    assert len(shown) == len(set(shown)) == 25
+    assert cursor is None
+
+
+def test_page_from_the_cache_has_the_same_cursor(world: World) -> None:
+    stocked(world, 5)
+    first, second = ask(world, n=2), ask(world, n=2)
+    assert second["served_by"] == "cache"
+    assert first["next_cursor"] == second["next_cursor"] is not None
+
+
+@pytest.mark.parametrize(
+    "change", [{"scenario": "latest"}, {"user_id": "u2"}, {"exclude_item_ids": ["n001"]}]
+)
+def test_cursor_of_another_list_is_refused(world: World, change: dict[str, Any]) -> None:
+    stocked(world, 5)
+    asked = {"user_id": "u1", "n": 2}
+    cursor = ask(world, **asked)["next_cursor"]
+    answer = world.call("POST", "/v1/recommendations", json=asked | change | {"cursor": cursor})
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/cursor")
+    assert ids(ask(world, **asked | {"n": 3, "explain": True, "cursor": cursor}))
+
+
+@pytest.mark.parametrize("cursor", ["nonsense", "AAAA", "é", "A" * 4000])
+def test_cursor_that_no_list_gave_is_refused(world: World, cursor: str) -> None:
+    answer = world.call("POST", "/v1/recommendations", json={"cursor": cursor})
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/cursor")
+
+
+def explained(world: World, item_id: str, **query: str) -> dict[str, Any]:
+    asked = "&".join(f"{name}={value}" for name, value in query.items())
+    answer = world.call("GET", f"/v1/users/u1/items/{item_id}/explanation?{asked}")
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_explanation_says_what_each_stage_did(shop: World) -> None:
+    rules = {
+        "more-bags": {"kind": "boost", "filter": {"field": "categories", "op": "eq", "value": "bags"}},
+        "no-red": {"kind": "exclude", "item_ids": ["i2"]},
+        "one-each": {"kind": "cap", "field": "categories", "most": 1, "scenarios": ["latest"]},
+    }
+    for name, rule in rules.items():
+        assert shop.call("PUT", f"/v1/admin/rules/{name}", kind="adm", json=rule).status_code == 200
+    bag = explained(shop, "i3", scenario="latest")
+    assert (bag["eligible"], bag["rank"], bag["scenario"]) == (True, 1, "latest")
+    assert bag["text"] == "Bag stands at place 1 of 2: New in."
+    assert [step["stage"] for step in bag["steps"]] == ["source", "rule", "rule"]
+    assert bag["steps"][0]["text"].startswith("latest (weight 1) puts it at ")
+    assert bag["steps"][1:] == [
+        {"stage": "rule", "text": "the rule more-bags adds 1.00", "change": 1.0},
+        {"stage": "rule", "text": "the rule one-each counts it: 1 at most", "change": None},
+    ]
+    red = explained(shop, "i2")
+    assert (red["stage"], red["rule"]) == ("rule", "the rule no-red excludes it")
+    assert red["text"] == "Red mug is not shown: the rule no-red excludes it."
+    hidden = explained(shop, "i4")
+    assert hidden["text"] == "Hidden mug is not shown: it is hidden."
+
+
+def test_explanation_names_the_cap_that_left_no_place(shop: World) -> None:
+    rule = {"kind": "cap", "field": "categories", "most": 1}
+    assert shop.call("PUT", "/v1/admin/rules/few", kind="adm", json=rule).status_code == 200
+    capped = [explained(shop, item_id, scenario="latest") for item_id in ("i1", "i2")]
+    [shown, left] = sorted(capped, key=lambda one: not one["eligible"])
+    assert shown["eligible"]
+    assert (left["stage"], left["rule"]) == ("rule", "the cap few leaves it no place")

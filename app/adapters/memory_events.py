@@ -131,6 +131,15 @@ class MemoryEventStore:
                 people.setdefault((line.item_id, event.name, day), set()).add(self._state.person(event))
         return [(*key, len(who)) for key, who in sorted(people.items())]
 
+    async def baskets(self, since: datetime, *, lines: int) -> list[tuple[str, str]]:
+        """``(event_id, item_id)`` of the newest `lines` lines of purchases after `since`, sorted."""
+        found = [
+            (event.event_id, line.item_id)
+            for _, event, line in _lines(self._state)
+            if line is not None and event.name == "purchase" and event.happened_at > since
+        ]
+        return sorted(found[::-1][:lines])
+
 
 class MemoryEventLog:
     """The same events in columns."""

@@ -29,7 +29,8 @@ N = Annotated[int, Field(ge=1, le=100, description="Places.")]
 Scenario = Annotated[
     Line,
     Field(
-        description="A named pipeline: home, product, basket, trending, popular, latest, or one of your own.",
+        description="A named pipeline: home, product, basket, bought_together, buy_again, trending, popular, "
+        "latest, or one of your own.",
         examples=["home"],
     ),
 ]
@@ -180,6 +181,10 @@ class RankBody(PersonBody):
         json_schema_extra={"examples": [{"user_id": "u1", "item_ids": ["i4", "i2", "i9"], "explain": True}]}
     )
 
+    scenario: Line = Field(
+        default="rank",
+        description="`rank`: by this person alone; `search`: your order, moved towards this person.",
+    )
     item_ids: Annotated[list[Id], Field(min_length=1, max_length=500)]
     context: ContextBody = ContextBody()
     fields: Annotated[list[FieldName], Field(max_length=16)] = Field(default=[])
@@ -188,6 +193,7 @@ class RankBody(PersonBody):
     def to_request(self) -> RecommendationRequest:
         """As the service knows it."""
         return RecommendationRequest(
+            scenario=self.scenario,
             subject=self.subject(),
             context=self.context.to_context(),
             only_item_ids=tuple(self.item_ids),
@@ -293,7 +299,7 @@ class NeighbourAnswer(Answer):
 class StepAnswer(Answer):
     """What one stage did to an item."""
 
-    stage: Literal["source", "novelty", "rule"]
+    stage: Literal["source", "novelty", "rotation", "rule"]
     text: str
     change: float | None = Field(description="Standard deviations of score, where it has that measure.")
 

@@ -44,6 +44,7 @@ SCENARIO_EXAMPLE: JsonObject = {
     "exclude_seen": "purchased",
     "diversity": 0.2,
     "novelty": 0.1,
+    "rotation": 0.2,
 }
 RULE_EXAMPLE: JsonObject = {
     "kind": "boost",
@@ -87,6 +88,10 @@ class ScenarioBody(Schema):
     )
     novelty: Annotated[float, Field(ge=0, le=10)] = Field(
         default=0.0, description="Standard deviations of score that the most popular item loses."
+    )
+    rotation: Annotated[float, Field(ge=0, le=10)] = Field(
+        default=0.0,
+        description="Standard deviations lost for each doubling of the times it was shown and not taken up.",
     )
 
 

@@ -92,6 +92,9 @@ class EventStore(Protocol):
     async def daily_counts(self, since: datetime) -> list[tuple[str, str, str, int]]:
         """``(item_id, event name, UTC day YYYY-MM-DD, distinct people)`` of events after `since`."""
 
+    async def baskets(self, since: datetime, *, lines: int) -> list[tuple[str, str]]:
+        """``(event_id, item_id)`` of the newest `lines` lines of purchases after `since`, sorted."""
+
 
 @dataclass(frozen=True, slots=True)
 class EventColumns:

@@ -1,4 +1,4 @@
-"""What is added to and taken from scores before the best are picked: boosts and buries, novelty."""
+"""What is added to and taken from scores before the best are picked: boosts and buries, novelty, rotation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def adjusted(scores: FloatArray, question: Question) -> FloatArray:
 
     What a source says nothing of stays at -inf: a boost moves an item, it does not make it a candidate.
     """
-    parts = [part for part in (_lifts(question), novelty(question)) if part is not None]
+    parts = [part for part in (_lifts(question), novelty(question), rotation(question)) if part is not None]
     if not parts:
         return scores
     return np.asarray(blend.standardised(scores) + sum(parts), dtype=np.float64)
@@ -38,3 +38,15 @@ def novelty(question: Question) -> FloatArray | None:
     known = np.log1p(np.where(np.isfinite(counts), counts, 0.0))
     most = float(known.max(initial=0.0))
     return None if most <= 0 else -question.scenario.novelty * known / most
+
+
+def rotation(question: Question) -> FloatArray | None:
+    """What being shown and not taken up costs: the scenario's rotation for each doubling of the times."""
+    strength, shown = question.scenario.rotation, question.past.shown
+    if strength <= 0 or not shown:
+        return None
+    places = question.catalogue.aligned(tuple(shown))
+    times = np.array([*shown.values()], dtype=np.float64)
+    cost = np.zeros(len(question.catalogue))
+    cost[places[places >= 0]] = -strength * np.log2(1.0 + times[places >= 0])
+    return cost

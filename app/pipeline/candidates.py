@@ -14,6 +14,7 @@ from app.domain.types import Query
 from app.pipeline.catalogue import CatalogueSnapshot, Positions
 from app.pipeline.columns import FloatArray, IntArray
 from app.pipeline.popularity import DailyCounts
+from app.pipeline.together import NOTHING_TOGETHER, Together
 
 BRAND_SHARE = 0.5
 """What an equal brand adds, where equal categories add 1."""
@@ -136,6 +137,7 @@ class PopularView:
         places: int64 (counted items,): catalogue positions, -1 where unknown.
         popular: float64 (counted items,).
         trending: float64 (counted items,).
+        together: What is bought together.
     """
 
     counts: DailyCounts
@@ -145,6 +147,14 @@ class PopularView:
     popular: FloatArray
     trending: FloatArray
     made_at: datetime
+    together: Together = NOTHING_TOGETHER
+
+    def met_by(self, catalogue: CatalogueSnapshot) -> FloatArray:
+        """float64 (items,): how many people met each item, by day and event, in a list or otherwise."""
+        out = np.zeros(len(catalogue))
+        known = self.places >= 0
+        out[self.places[known]] = self.counts.met[known]
+        return out
 
     def scores(self, name: str, catalogue: CatalogueSnapshot, window_days: int | None) -> FloatArray:
         """float64 (items,): `popular` or `trending`, -inf for items that nobody did anything with."""
@@ -161,7 +171,11 @@ class PopularView:
 
 
 def popular_view(
-    counts: DailyCounts, now: datetime, half_life_days: float, catalogue: CatalogueSnapshot
+    counts: DailyCounts,
+    now: datetime,
+    half_life_days: float,
+    catalogue: CatalogueSnapshot,
+    together: Together = NOTHING_TOGETHER,
 ) -> PopularView:
     """The counts as of now, over this catalogue."""
     return PopularView(
@@ -172,6 +186,7 @@ def popular_view(
         popular=counts.decayed(now, half_life_days),
         trending=counts.trending(now, half_life_days),
         made_at=now,
+        together=together,
     )
 
 

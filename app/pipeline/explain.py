@@ -17,6 +17,7 @@ from app.pipeline.candidates import ModelView
 from app.pipeline.catalogue import CatalogueSnapshot
 from app.pipeline.columns import FloatArray, IntArray
 from app.pipeline.history import Past
+from app.pipeline.rules import PINNED
 
 PAST_LOOKED_AT = 50
 PAST_ASKED = 16
@@ -35,6 +36,9 @@ PLAIN = {
     scenarios.TRENDING: ("trending", "Trending right now"),
     scenarios.LATEST: ("new", "New in"),
     scenarios.CATALOGUE: ("from_catalogue", "From our range"),
+    scenarios.BUY_AGAIN: ("buy_again", "Time to buy it again"),
+    scenarios.EXPLORE: ("explored", "New, and few have seen it"),
+    PINNED: ("pinned", "Picked by us"),
 }
 FOR_YOU = ("for_you", "Chosen for you")
 
@@ -93,10 +97,10 @@ def reason_for(
         return Reason(PLAIN[source][0], None, PLAIN[source][1])
     if nearest is None:
         return Reason(FOR_YOU[0], None, FOR_YOU[1])
-    if scenario == "product":
-        code, words = "similar_to", "Similar to"
-    elif scenario == "basket":
+    if source == scenarios.TOGETHER or scenario == "basket":
         code, words = "bought_together", "Often bought together with"
+    elif scenario == "product":
+        code, words = "similar_to", "Similar to"
     else:
         code, words = BECAUSE.get(past.events.get(nearest, ""), VIEWED)
     return Reason(code, nearest, f"{words} {name_of(nearest, catalogue)}")

@@ -11,6 +11,7 @@ from app.domain.types import Interaction, ItemEvents, Query
 from app.domain.weights import UNKNOWN_WEIGHT, EventWeight, label, query_from
 
 SESSION_EVENT = "view_item"
+SHOWN_EVENT = "view_item_list"
 # Of several things done with one item, the strongest explains best.
 STRENGTH = (
     "purchase",
@@ -33,6 +34,9 @@ class Past:
         seen: Items with any event that has a weight.
         purchased: Items that were bought.
         events: The strongest event a positive item had, newest item last.
+        bought: When each item was bought, oldest first.
+        shown: How often an item stood in a list of this person's since they last did anything with it.
+        now: The time of asking.
     """
 
     query: Query = field(default_factory=lambda: Query((), ()))
@@ -40,6 +44,9 @@ class Past:
     seen: frozenset[str] = frozenset()
     purchased: frozenset[str] = frozenset()
     events: Mapping[str, str] = field(default_factory=dict)
+    bought: Mapping[str, tuple[datetime, ...]] = field(default_factory=dict)
+    shown: Mapping[str, int] = field(default_factory=dict)
+    now: datetime | None = field(default=None, compare=False)
 
 
 NO_PAST = Past()
@@ -81,6 +88,9 @@ def past_of(
         seen=frozenset(item_id for item_id, _ in seen),
         purchased=frozenset(item_id for item_id, name in seen if name == "purchase"),
         events=_strongest(counted, frozenset(query.item_ids)),
+        bought=_bought(stored),
+        shown=_shown(history),
+        now=now,
     )
 
 
@@ -112,6 +122,24 @@ def _labels_over_all(
         if view.item_id in sums:
             sums[view.item_id] += label(view, as_of, weights)
     return sums
+
+
+def _bought(lines: Iterable[Interaction]) -> dict[str, tuple[datetime, ...]]:
+    bought: dict[str, list[datetime]] = {}
+    for line in lines:
+        if line.name == "purchase":
+            bought.setdefault(line.item_id, []).append(line.happened_at)
+    return {item_id: tuple(moments) for item_id, moments in bought.items()}
+
+
+def _shown(lines: Iterable[Interaction]) -> dict[str, int]:
+    shown = Counter[str]()
+    for line in lines:
+        if line.name == SHOWN_EVENT:
+            shown[line.item_id] += 1
+        else:
+            shown.pop(line.item_id, None)
+    return dict(shown)
 
 
 def _strongest(lines: Iterable[Interaction], positive: frozenset[str]) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Cursors of lists: what was shown already travels with them, so that no process has to keep it.
 
-A cursor is the digest of its question and a 32-bit mark of each item shown. Two items may share a mark, and then
-the second is passed over: one item in four billion for each item shown.
+A cursor is the digest of its question and a 32-bit mark of each item shown. Two items may share a mark, and
+the second is then passed over: one item in four billion for each item shown.
 """
 
 from __future__ import annotations

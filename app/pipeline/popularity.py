@@ -21,16 +21,18 @@ class DailyCounts:
     """Distinct people a day, weighted by what they did.
 
     Attributes:
-        item_ids: Every item that anybody did something positive with.
+        item_ids: Every item that anybody had to do with, if only in a list.
         codes: int64 (lines,) into `item_ids`.
         days: int64 (lines,): days since 1970-01-01, UTC.
         counts: float64 (lines,): people times the event's weight, > 0.
+        met: float64 (items,): people by day and event of any weight, lists seen included.
     """
 
     item_ids: tuple[str, ...]
     codes: NDArray[np.int64]
     days: NDArray[np.int64]
     counts: FloatArray
+    met: FloatArray
 
     def decayed(self, now: datetime, half_life_days: float) -> FloatArray:
         """float64 (items,): counts, halved every half-life."""
@@ -71,17 +73,22 @@ def daily_counts(
     that it is unpopular, and counting it would let a few people bury an item.
     """
     codes: dict[str, int] = {}
-    lines = [
-        (codes.setdefault(item_id, len(codes)), date.fromisoformat(day).toordinal(), people * weight)
-        for item_id, name, day, people in rows
-        if (weight := weights.get(name, UNKNOWN_WEIGHT).weight) > 0
-    ]
+    lines: list[tuple[int, int, float]] = []
+    met: list[float] = []
+    for item_id, name, day, people in rows:
+        code = codes.setdefault(item_id, len(codes))
+        met.extend([0.0] * (code + 1 - len(met)))
+        met[code] += people
+        weight = weights.get(name, UNKNOWN_WEIGHT).weight
+        if weight > 0:
+            lines.append((code, date.fromisoformat(day).toordinal(), people * weight))
     table = np.array(lines, dtype=np.float64).reshape(-1, 3)
     return DailyCounts(
         item_ids=tuple(codes),
         codes=table[:, 0].astype(np.int64),
         days=table[:, 1].astype(np.int64) - date(1970, 1, 1).toordinal(),
         counts=table[:, 2],
+        met=np.array(met, dtype=np.float64),
     )
 
 

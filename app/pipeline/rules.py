@@ -16,10 +16,11 @@ from app.pipeline.catalogue import CatalogueSnapshot
 from app.pipeline.clauses import Clause
 from app.pipeline.columns import BoolArray, FloatArray, IntArray, Token
 from app.pipeline.filters import parse_filter
+from app.pipeline.scenarios import OVER_A_GIVEN_LIST
 
 PINNED = "pinned"
 """What the answer calls the source of a pinned item."""
-CALLERS_OWN = frozenset({"rank"})
+CALLERS_OWN = frozenset(OVER_A_GIVEN_LIST)
 """Scenarios over a list of the caller's own: only rules that name them act there."""
 
 

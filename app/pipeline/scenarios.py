@@ -15,11 +15,26 @@ from app.pipeline.filters import parse_filter
 
 POPULAR, TRENDING, LATEST, CONTENT, CATALOGUE = "popular", "trending", "latest", "content", "catalogue"
 PERSONAL, SIMILAR, BASKET = "personal", "similar", "basket"
+TOGETHER, BUY_AGAIN, EXPLORE, GIVEN = "bought_together", "buy_again", "explore", "given"
 MODEL_SOURCES = frozenset({PERSONAL, SIMILAR, BASKET})
-SourceName = Literal["personal", "similar", "basket", "content", "trending", "popular", "latest", "catalogue"]
-FillerName = Literal["content", "trending", "popular", "latest", "catalogue"]
+SourceName = Literal[
+    "personal",
+    "similar",
+    "basket",
+    "content",
+    "bought_together",
+    "buy_again",
+    "explore",
+    "trending",
+    "popular",
+    "latest",
+    "catalogue",
+    "given",
+]
+FillerName = Literal["content", "bought_together", "trending", "popular", "latest", "catalogue"]
 LAST_RESORTS = (POPULAR, LATEST, CATALOGUE)
-WITH_A_CALL_OF_ITS_OWN = MappingProxyType({"rank": "POST /v1/rank"})
+OVER_A_GIVEN_LIST = ("rank", "search")
+"""Scenarios of `POST /v1/rank`, over a list of the caller's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +60,7 @@ class Scenario:
     clause: Clause | None = None
     diversity: float = 0.0
     novelty: float = 0.0
+    rotation: float = 0.0
     version: int = 0
 
     @property
@@ -62,18 +78,28 @@ class Scenario:
         """Whether the list is about an item that the request has to name."""
         return self.main_source in {SIMILAR, CONTENT}
 
+    @property
+    def needs_list(self) -> bool:
+        """Whether it orders a list that the request has to give."""
+        return self.name in OVER_A_GIVEN_LIST or any(
+            source == GIVEN for source, _ in (*self.sources, *self.quotas)
+        )
+
 
 SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
     {
         scenario.name: scenario
         for scenario in (
-            Scenario("home", ((PERSONAL, 1.0),), exclude_seen=ExcludeSeen.ALL),
+            Scenario("home", ((PERSONAL, 1.0),), (CONTENT, *LAST_RESORTS), exclude_seen=ExcludeSeen.ALL),
             Scenario("product", ((SIMILAR, 1.0), (PERSONAL, 0.25)), (CONTENT, *LAST_RESORTS)),
-            Scenario("basket", ((BASKET, 1.0),)),
+            Scenario("bought_together", ((TOGETHER, 1.0),), (CONTENT, *LAST_RESORTS)),
+            Scenario("basket", ((BASKET, 1.0),), (TOGETHER, *LAST_RESORTS)),
+            Scenario("buy_again", ((BUY_AGAIN, 1.0),)),
             Scenario("trending", ((TRENDING, 1.0),)),
             Scenario("popular", ((POPULAR, 1.0),), (LATEST, CATALOGUE)),
             Scenario("latest", ((LATEST, 1.0),), (CATALOGUE,)),
             Scenario("rank", ((PERSONAL, 1.0),)),
+            Scenario("search", ((GIVEN, 1.0), (PERSONAL, 0.5))),
         )
     }
 )
@@ -109,6 +135,7 @@ def scenario_of(name: str, body: JsonObject, *, version: int = 0, at: str = "") 
         clause=None if filter_ is None else parse_filter(filter_, pointer=f"{at}/filter"),
         diversity=body.get("diversity", 0.0),
         novelty=body.get("novelty", 0.0),
+        rotation=body.get("rotation", 0.0),
         version=version,
     )
 
@@ -124,6 +151,7 @@ def body_of(scenario: Scenario) -> JsonObject:
         "exclude_seen": scenario.exclude_seen.value,
         "diversity": scenario.diversity,
         "novelty": scenario.novelty,
+        "rotation": scenario.rotation,
     }
 
 

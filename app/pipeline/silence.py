@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from app.pipeline import scenarios
+from app.pipeline.admission import admissible
 from app.pipeline.question import Question
-from app.pipeline.run import admissible
 
 NO_ITEMS = "no-items"
 UNKNOWN_ITEM = "unknown-item"
 NOTHING_NEW = "nothing-new"
 NO_COUNTS = "no-counts"
+NOTHING_TOGETHER = "nothing-together"
+NOTHING_DUE = "nothing-due"
+NOTHING_TO_EXPLORE = "nothing-to-explore"
 NO_MODEL = "no-model"
 COLD_START = "cold-start"
 UNKNOWN_TO_MODEL = "unknown-to-model"
 NO_CANDIDATES = "no-candidates"
+
+_OF_ITS_OWN: Mapping[str, str] = {
+    scenarios.LATEST: NOTHING_NEW,
+    scenarios.TOGETHER: NOTHING_TOGETHER,
+    scenarios.BUY_AGAIN: NOTHING_DUE,
+    scenarios.EXPLORE: NOTHING_TO_EXPLORE,
+}
 
 
 def why_silent(question: Question) -> str:
@@ -26,8 +38,8 @@ def why_silent(question: Question) -> str:
         and question.catalogue.position(question.request.context.item_id or "") < 0
     ):
         return UNKNOWN_ITEM
-    if source == scenarios.LATEST:
-        return NOTHING_NEW
+    if source in _OF_ITS_OWN:
+        return _OF_ITS_OWN[source]
     if not question.scenario.asks_model:
         return NO_COUNTS
     return _of_the_model(question, source)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
 from app.domain.recommendations import RecommendationRequest
 from app.domain.types import Query
 from app.pipeline import candidates, scenarios
+from app.pipeline.admission import admissible
+from app.pipeline.buy_again import buy_again
 from app.pipeline.columns import FloatArray
+from app.pipeline.explore import draw
 from app.pipeline.history import Past
 from app.pipeline.question import Question
 from app.pipeline.scenarios import Scenario
@@ -28,17 +31,51 @@ def scores_of(source: str, question: Question) -> FloatArray | None:
     """float64 (items,) of a source, or None where it has nothing to say."""
     if source in scenarios.MODEL_SOURCES:
         return _model_scores(source, question) if question.model is not None else None
-    catalogue, window = question.catalogue, question.request.window_days
-    if source == scenarios.LATEST:
-        return _latest_scores(question)
-    if source == scenarios.CATALOGUE:
-        # What only events made comes last of all: it is nobody's news, but better than a short list.
-        behind = np.where(catalogue.in_range, 0, len(catalogue.items))
-        return -(catalogue.rank + behind).astype(np.float64)
-    if source == scenarios.CONTENT:
-        place = question.about
-        return None if place is None else candidates.content(place, catalogue)
-    return question.popularity.scores(source, catalogue, window)
+    own = _OWN.get(source)
+    if own is not None:
+        return own(question)
+    return question.popularity.scores(source, question.catalogue, question.request.window_days)
+
+
+def _catalogue_scores(question: Question) -> FloatArray:
+    # What only events made comes last of all: it is nobody's news, but better than a short list.
+    catalogue = question.catalogue
+    behind = np.where(catalogue.in_range, 0, len(catalogue.items))
+    return -(catalogue.rank + behind).astype(np.float64)
+
+
+def _content_scores(question: Question) -> FloatArray | None:
+    """Likeness to the item that the list is about, else to the one the person had to do with last."""
+    place = question.about
+    if place is None and question.past.events:
+        place = question.catalogue.position([*question.past.events][-1])
+    return None if place is None or place < 0 else candidates.content(place, question.catalogue)
+
+
+def _together_scores(question: Question) -> FloatArray | None:
+    return question.popularity.together.scores(asked_about(question), question.catalogue)
+
+
+def asked_about(question: Question) -> tuple[str, ...]:
+    """The items that something is to be bought together with: the basket, else the page's item."""
+    context = question.request.context
+    return context.basket or (() if context.item_id is None else (context.item_id,))
+
+
+def _buy_again_scores(question: Question) -> FloatArray | None:
+    past = question.past
+    return None if past.now is None else buy_again(past.bought, past.now, question.catalogue)
+
+
+def _given_scores(question: Question) -> FloatArray | None:
+    """The caller's own order, best first."""
+    given = question.request.only_item_ids
+    if given is None:
+        return None
+    places = question.catalogue.aligned(given)
+    scores: FloatArray = np.full(len(question.catalogue), -np.inf)
+    scores[places[places >= 0]] = -np.flatnonzero(places >= 0).astype(np.float64)
+    return scores
 
 
 def _latest_scores(question: Question) -> FloatArray:
@@ -63,7 +100,7 @@ def _model_scores(source: str, question: Question) -> FloatArray | None:
 
 def queries_of(scenario: Scenario, request: RecommendationRequest, past: Past) -> Iterator[Query]:
     """What the scenario's sources will ask a model, likeness aside."""
-    for source, _ in scenario.sources:
+    for source, _ in (*scenario.sources, *scenario.quotas):
         if source == scenarios.PERSONAL and past.query.item_ids:
             yield past.query
         elif source == scenarios.BASKET and request.context.basket:
@@ -79,9 +116,21 @@ def _window_start(question: Question, days: int) -> float:
     return question.popularity.made_at.timestamp() - days * SECONDS_PER_DAY
 
 
+_OWN: Mapping[str, Callable[[Question], FloatArray | None]] = {
+    scenarios.LATEST: _latest_scores,
+    scenarios.CATALOGUE: _catalogue_scores,
+    scenarios.CONTENT: _content_scores,
+    scenarios.TOGETHER: _together_scores,
+    scenarios.BUY_AGAIN: _buy_again_scores,
+    scenarios.EXPLORE: lambda question: draw(question, admissible(question)),
+    scenarios.GIVEN: _given_scores,
+}
+_SHARED = frozenset({scenarios.POPULAR, scenarios.TRENDING, scenarios.CONTENT, scenarios.TOGETHER})
+
+
 def shares_of(source: str, scores: FloatArray) -> FloatArray:
     """Raw scores of a fallback source as shares of its best; plain steps where the scale has no meaning."""
-    if source in {scenarios.POPULAR, scenarios.TRENDING, scenarios.CONTENT} and len(scores):
+    if source in _SHARED and len(scores):
         shares: FloatArray = scores / scores[0]
         return shares
     return steps(len(scores))

@@ -8,10 +8,11 @@ import numpy as np
 
 from app.domain.recommendations import Step
 from app.pipeline import blend
-from app.pipeline.adjust import novelty
+from app.pipeline.adjust import novelty, rotation
+from app.pipeline.admission import restrictions
 from app.pipeline.question import Question
 from app.pipeline.rules import Caps, RuleKind
-from app.pipeline.run import Listed, restrictions
+from app.pipeline.run import Listed
 from app.pipeline.sources import named, scores_of
 
 NO_SCORE = ("sources", "no source gave it a score")
@@ -57,9 +58,13 @@ def _said(question: Question, place: int) -> Iterator[Step]:
 
 
 def _moved(question: Question, place: int) -> Iterator[Step]:
-    cost = novelty(question)
-    if cost is not None and cost[place] < 0:
-        yield Step("novelty", f"its popularity takes {-cost[place]:.2f}", round(float(cost[place]), 6))
+    costs = (
+        ("novelty", "its popularity", novelty(question)),
+        ("rotation", "being shown", rotation(question)),
+    )
+    for stage, what, cost in costs:
+        if cost is not None and cost[place] < 0:
+            yield Step(stage, f"{what} takes {-cost[place]:.2f}", round(float(cost[place]), 6))
     for rule in question.rules:
         if not rule.mask(question.catalogue, question.about)[place]:
             continue

@@ -31,9 +31,9 @@ from app.pipeline.paging import next_cursor
 from app.pipeline.question import Question, everything
 from app.pipeline.rules import Rule
 from app.pipeline.run import Listed, listed
-from app.pipeline.scenarios import CONTENT, Scenario
+from app.pipeline.scenarios import BASKET, CONTENT, SIMILAR, TOGETHER, Scenario
 from app.pipeline.silence import why_silent
-from app.pipeline.sources import queries_of
+from app.pipeline.sources import asked_about, queries_of
 from app.services.popularity import Counted
 from app.telemetry import Metrics, failure
 
@@ -211,9 +211,12 @@ class Bench:
 
     def _question(self, plan: Plan, material: Material) -> Question:
         counted, catalogue = material.counted, material.catalogue
-        if self._popular is None or self._popular.counts is not counted.counts:
-            self._popular = popular_view(counted.counts, counted.at, self._half_life_days, catalogue)
-        self._popular = popular_view_over(self._popular, catalogue)
+        known = self._popular
+        if known is None or known.counts is not counted.counts or known.together is not counted.together:
+            known = popular_view(
+                counted.counts, counted.at, self._half_life_days, catalogue, counted.together
+            )
+        self._popular = popular_view_over(known, catalogue)
         return Question(
             request=plan.request,
             scenario=plan.scenario,
@@ -236,8 +239,7 @@ def _reasons(question: Question, made: Listed) -> list[Reason]:
     return [
         explain.reason_for(
             source,
-            # Likeness by description has no vectors to compare: its one anchor is the page's item.
-            about[-1] if source == CONTENT else near.nearest(number),
+            _anchor(question, about, made, number, near),
             scenario=scenario,
             past=question.past,
             catalogue=question.catalogue,
@@ -246,13 +248,24 @@ def _reasons(question: Question, made: Listed) -> list[Reason]:
     ]
 
 
+def _anchor(
+    question: Question, about: tuple[str, ...], made: Listed, number: int, near: explain.Anchors
+) -> str | None:
+    source = made.sources[number]
+    if source == TOGETHER:
+        item_id = question.catalogue.items[int(made.positions[number])].item_id
+        return question.popularity.together.anchor(asked_about(question), item_id)
+    # Likeness by description has no vectors to compare: its one anchor is the page's item, or the last met.
+    return about[-1] if source == CONTENT else near.nearest(number)
+
+
 def _about(question: Question) -> tuple[tuple[str, ...], str]:
     """The items that may speak for a place of the list, and the scenario in whose words."""
-    context, name = question.request.context, question.scenario.name
-    if name == "product" and context.item_id is not None:
-        return (context.item_id,), name
-    if name == "basket" and context.basket:
-        return context.basket, name
+    context, main = question.request.context, question.scenario.main_source
+    if context.basket and main in {BASKET, TOGETHER}:
+        return context.basket, "basket"
+    if context.item_id is not None and main in {SIMILAR, CONTENT, TOGETHER}:
+        return (context.item_id,), "product"
     return tuple(question.past.events), "home"
 
 

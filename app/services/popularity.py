@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Protocol
@@ -22,6 +22,7 @@ from app.pipeline import blend
 from app.pipeline.candidates import popular_view
 from app.pipeline.catalogue import CatalogueSnapshot
 from app.pipeline.popularity import DailyCounts, daily_counts
+from app.pipeline.together import NOTHING_TOGETHER, Together, together
 from app.services.live_catalogue import LiveCatalogue
 from app.telemetry import Metrics, failure
 
@@ -33,6 +34,10 @@ REST = 20
 """The store is left alone for so many times as long as it took to count."""
 LAST_RESORT_ITEMS = 500
 SAVE_EVERY_S = 60.0
+BASKETS_EVERY_S = 60.0
+BASKET_DAYS = 365
+BASKET_LINES = 200_000
+"""Of the newest purchases: what is bought together changes slowly, and older lines say little more."""
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -51,12 +56,14 @@ class Counted:
     """Counts as of a moment.
 
     Attributes:
-        version: Changes when the counts do; the same in every process that read the same.
+        version: Changes when any of it does; the same in every process that read the same.
+        together: What is bought together.
     """
 
     counts: DailyCounts
     at: datetime
     version: str
+    together: Together = NOTHING_TOGETHER
 
 
 class Popularity:
@@ -96,6 +103,8 @@ class Popularity:
         self._seq = -1
         self._weighed = dict(weights)
         self._current = _counted([], self._weighed, clock.now())
+        self._baskets_at = -1
+        self._baskets_looked = -BASKETS_EVERY_S
         self._saved: tuple[str, int] | None = None
         self._saved_at = 0.0
         # One after the other, so that what was begun earlier never ends later.
@@ -134,8 +143,26 @@ class Popularity:
         if not rows:
             # A shop's old export: all of it is long ago, and still says what sells.
             rows = await self._events.daily_counts(LONG_AGO)
-        self._current = await asyncio.to_thread(_counted, rows, weights, now)
+        counted = await asyncio.to_thread(_counted, rows, weights, now)
+        self._current = self._with_baskets(counted, self._current.together)
         self._seq, self._weighed = highest, weights
+
+    async def refresh_baskets(self) -> None:
+        """Count what is bought together anew, if anything came since. Raises `StorageUnavailableError`."""
+        async with self._turn:
+            if self._baskets_at == self._seq:
+                return
+            now = self._clock.now()
+            lines = await self._events.baskets(now - timedelta(days=BASKET_DAYS), lines=BASKET_LINES)
+            if not lines:
+                lines = await self._events.baskets(LONG_AGO, lines=BASKET_LINES)
+            found = await asyncio.to_thread(together, lines)
+            self._baskets_at = self._seq
+            self._current = self._with_baskets(self._current, found)
+
+    def _with_baskets(self, counted: Counted, found: Together) -> Counted:
+        version = f"{counted.version.partition('.')[0]}.{self._baskets_at}"
+        return replace(counted, together=found, version=version)
 
     async def save_last_resort(self) -> None:
         """Write the best of what may be shown to disk, if it may have changed."""
@@ -178,6 +205,9 @@ class Popularity:
     async def _step(self) -> None:
         try:
             await self.refresh()
+            if monotonic() - self._baskets_looked >= BASKETS_EVERY_S:
+                self._baskets_looked = monotonic()
+                await self.refresh_baskets()
             if self._saved is None or monotonic() - self._saved_at >= SAVE_EVERY_S:
                 await self.save_last_resort()
         except StorageUnavailableError:

@@ -27,7 +27,7 @@ from app.domain.types import Subject
 from app.pipeline.filters import parse_filter
 from app.pipeline.paging import shown_before
 from app.pipeline.rules import acting
-from app.pipeline.scenarios import BASKET, WITH_A_CALL_OF_ITS_OWN, Scenario
+from app.pipeline.scenarios import BASKET, Scenario
 from app.pipeline.steering import Steering
 from app.services.answer_codec import decoded, encoded, list_key, on_the_wire
 from app.services.answering import Bench, Material, Plan
@@ -220,11 +220,20 @@ class Recommend:
         return body
 
     async def rank(self, request: RecommendationRequest) -> Recommendation:
-        """The caller's own items, `only_item_ids`, best first for this person."""
+        """The caller's own items, `only_item_ids`, best first for this person.
+
+        Raises:
+            InvalidInputError: There is no such scenario over a given list.
+        """
         item_ids = tuple(dict.fromkeys(request.only_item_ids or ()))
-        request = replace(request, scenario="rank", only_item_ids=item_ids, n=max(1, len(item_ids)))
+        request = replace(request, only_item_ids=item_ids, n=max(1, len(item_ids)))
         steering = self._steering.current
-        return await self._answer(self._planned(request, steering.scenarios["rank"], steering, at=""))
+        scenario = steering.scenarios.get(request.scenario)
+        if scenario is None or not scenario.needs_list:
+            named = (name for name, one in steering.scenarios.items() if one.needs_list)
+            fault = FieldError("/scenario", "is not one of " + ", ".join(named))
+            raise InvalidInputError("There is no such scenario over a given list.", [fault])
+        return await self._answer(self._planned(request, scenario, steering, at=""))
 
     async def preview(
         self, request: RecommendationRequest, steering: Steering, *, at: str = ""
@@ -423,12 +432,11 @@ def _scenario(request: RecommendationRequest, steering: Steering, *, at: str) ->
     """The pipeline the request names. Raises `InvalidInputError`."""
     scenario = steering.scenarios.get(request.scenario)
     if scenario is None:
-        named = (name for name in steering.scenarios if name not in WITH_A_CALL_OF_ITS_OWN)
+        named = (name for name, one in steering.scenarios.items() if not one.needs_list)
         fault = FieldError(f"{at}/scenario", "is not one of " + ", ".join(named))
         raise InvalidInputError("The scenario is unknown.", [fault])
-    if scenario.name in WITH_A_CALL_OF_ITS_OWN:
-        call = WITH_A_CALL_OF_ITS_OWN[scenario.name]
-        fault = FieldError(f"{at}/scenario", f"needs the items to rank: use {call}")
+    if scenario.needs_list:
+        fault = FieldError(f"{at}/scenario", "needs the items to rank: use POST /v1/rank")
         raise InvalidInputError(f"The scenario {scenario.name} has a call of its own.", [fault])
     if scenario.needs_item and request.context.item_id is None:
         fault = FieldError(f"{at}/context/item_id", f"is required by the scenario {scenario.name}")

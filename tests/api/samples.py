@@ -68,6 +68,7 @@ SCENARIO = {
     "exclude_seen": "purchased",
     "diversity": 0.2,
     "novelty": 0.5,
+    "rotation": 0.5,
 }
 RULE = {
     "kind": "cap",
@@ -134,6 +135,7 @@ SAMPLES: dict[str, Sample] = {
             "user_id": "u1",
             "session_id": "s1",
             "anonymous_id": "a1",
+            "scenario": "search",
             "item_ids": ["i1", "i2"],
             "context": {"item_id": "i1", "basket": ["i2"], "history": ["i1"]},
             "fields": ["title"],

@@ -32,7 +32,7 @@ NAMES = {
     BUSY,
     DEADLINE,
     "model-failed",
-    *(value for name, value in vars(silence).items() if name.isupper()),
+    *(value for name, value in vars(silence).items() if name.isupper() and not name.startswith("_")),
 }
 
 

@@ -379,6 +379,17 @@ async def test_daily_counts_counts_people_not_events(stores: Stores) -> None:
     ]
 
 
+async def test_baskets_are_the_newest_purchases_event_by_event(stores: Stores) -> None:
+    await append(stores, event("old", "i1", "i2", name="purchase", minutes=-60 * 72))
+    await append(stores, event("e9", "i1", "i2", name="purchase"), event("e2", "i1", name="add_to_cart"))
+    await append(stores, event("e3", "i5", "i4", name="purchase", user_id="u2"))
+
+    since = NOON - timedelta(days=2)
+    newest = [("e3", "i4"), ("e3", "i5")]
+    assert await stores.events.baskets(since, lines=10) == [*newest, ("e9", "i1"), ("e9", "i2")]
+    assert await stores.events.baskets(since, lines=2) == newest
+
+
 async def test_scan_gives_every_line_with_an_item_and_whose_it_is(stores: Stores) -> None:
     await stores.users.merge("u1", "a1")
     await append(

@@ -207,6 +207,22 @@ class SqlEventStore:
         rows = await self._database.fetch(statement, deadline_s=LONG_READ_S)
         return [(row.item_id, row.name, row.day, int(row.people)) for row in rows]
 
+    async def baskets(self, since: datetime, *, lines: int) -> list[tuple[str, str]]:
+        """``(event_id, item_id)`` of the newest `lines` lines of purchases after `since`, sorted."""
+        statement = (
+            sa.select(events.c.event_id, events.c.item_id)
+            .where(
+                events.c.tenant == self._tenant,
+                events.c.name == "purchase",
+                events.c.item_id.is_not(None),
+                events.c.happened_at > since,
+            )
+            .order_by(events.c.seq.desc())
+            .limit(lines)
+        )
+        rows = await self._database.fetch(statement, deadline_s=LONG_READ_S)
+        return sorted((row.event_id, row.item_id) for row in rows)
+
 
 @dataclass(frozen=True, slots=True, init=False)
 class _Group:

@@ -22,8 +22,9 @@ def test_decayed_counts_halve_every_half_life_and_weigh_events() -> None:
         ],
         DEFAULT_WEIGHTS,
     )
-    assert counts.item_ids == ("a", "b")
-    assert counts.decayed(NOW, HALF_LIFE).tolist() == pytest.approx([3 * 1 + 2 * 8 / 2, 8])
+    assert counts.item_ids == ("a", "b", "c")
+    assert counts.decayed(NOW, HALF_LIFE).tolist() == pytest.approx([3 * 1 + 2 * 8 / 2, 8, 0])
+    assert counts.met.tolist() == [5, 6, 9]
 
 
 def test_counts_within_a_window_leave_older_days_out() -> None:

@@ -303,7 +303,8 @@ async def test_page_refuses_a_placement_with_its_pointer(tmp_path: Path) -> None
 async def test_rank_orders_the_callers_items_for_the_person(tmp_path: Path) -> None:
     async with open_shop(tmp_path, scorer=table_scorer()) as shop:
         await viewed(shop, "a")
-        answer = await shop.recommend.rank(ask(only_item_ids=("e", "c", "b", "c", "nobody", "a")))
+        given = ("e", "c", "b", "c", "nobody", "a")
+        answer = await shop.recommend.rank(ask(scenario="rank", only_item_ids=given))
         assert ids(answer) == ["b", "c", "a", "e"]
         assert answer.scenario == "rank"
 
@@ -343,3 +344,77 @@ async def test_recommend_follows_new_counts_where_they_are_all_it_has(tmp_path: 
         await shop.popularity.refresh()
         for request in (ask(n=1), ask(n=1, scenario="popular"), ask(n=1, subject=Subject())):
             assert ids(await shop.recommend.recommend(request)) == ["d"]
+
+
+async def test_search_moves_the_callers_order_towards_the_person(tmp_path: Path) -> None:
+    async with open_shop(tmp_path, scorer=table_scorer()) as shop:
+        given = ("e", "d", "c", "b")
+        plain = await shop.recommend.rank(ask(scenario="search", only_item_ids=given))
+        assert ids(plain) == ["e", "d", "c", "b"], "nobody known: the order as it was"
+        await viewed(shop, "a")
+        moved = await shop.recommend.rank(ask(scenario="search", only_item_ids=given))
+        assert ids(moved).index("b") < ids(plain).index("b")
+
+
+@pytest.mark.parametrize("scenario", ["home", "mystery"])
+async def test_rank_refuses_a_scenario_that_orders_no_given_list(tmp_path: Path, scenario: str) -> None:
+    async with open_shop(tmp_path) as shop:
+        with pytest.raises(InvalidInputError) as refusal:
+            await shop.recommend.rank(ask(scenario=scenario, only_item_ids=("a",)))
+        assert refusal.value.errors[0].pointer == "/scenario"
+
+
+async def test_first_event_of_a_new_user_changes_the_list_without_a_model(tmp_path: Path) -> None:
+    stocked = [
+        Item(item_id=f"{kind[0]}{n}", categories=(kind,), published_at=datetime(2026, 1, 1 + n, tzinfo=UTC))
+        for n in range(7)
+        for kind in ("mugs", "bags")
+    ]
+    async with open_shop(tmp_path, stocked=stocked) as shop:
+        first = await shop.recommend.recommend(ask(n=5))
+        for number, item in enumerate(stocked):
+            subject = Subject(user_id=f"new{number}")
+            await viewed(shop, item.item_id, user_id=f"new{number}")
+            second = await shop.recommend.recommend(ask(subject=subject, n=5, explain=True))
+            assert ids(second) != ids(first)
+            assert {one[0] for one in ids(second)} == {item.item_id[0]}, "more of the kind that was viewed"
+            assert second.items[0].reason is not None
+            assert second.items[0].reason.text == f"Because you viewed {item.item_id}"
+
+
+async def test_bought_together_counts_baskets(tmp_path: Path) -> None:
+    async with open_shop(tmp_path) as shop:
+        await shop.happened(
+            *(event(f"ab{n}", "a", "b", name="purchase", user_id=f"u{n}") for n in range(4)),
+            *(event(f"cd{n}", "c", "d", name="purchase", user_id=f"v{n}") for n in range(4)),
+            *(event(f"ae{n}", "a", "e", name="purchase", user_id=f"w{n}") for n in range(2)),
+        )
+        await shop.popularity.refresh()
+        await shop.popularity.refresh_baskets()
+        request = ask(
+            scenario="bought_together", subject=Subject(), context=Context(item_id="a"), n=2, explain=True
+        )
+        answer = await shop.recommend.recommend(request)
+        first = answer.items[0]
+        assert (first.item_id, first.source, answer.filled) == ("b", "bought_together", 1)
+        assert first.reason is not None
+        assert (first.reason.code, first.reason.item_id) == ("bought_together", "a")
+        alone = await shop.recommend.recommend(replace(request, context=Context(item_id="e")))
+        assert alone.reason == "nothing-together", "two baskets are no support"
+        basket = ask(scenario="basket", subject=Subject(), context=Context(basket=("c",)), n=1)
+        assert ids(await shop.recommend.recommend(basket)) == ["d"], "no model is live"
+
+
+async def test_buy_again_follows_the_shoppers_own_intervals(tmp_path: Path) -> None:
+    day = 24 * 60
+    async with open_shop(tmp_path) as shop:
+        await shop.happened(
+            *(event(f"a{n}", "a", name="purchase", minutes=-day * n) for n in (10, 20, 30)),
+            *(event(f"b{n}", "b", name="purchase", minutes=-day * n) for n in (10, 110)),
+            event("c", "c", name="purchase", minutes=-day * 15),
+        )
+        answer = await shop.recommend.recommend(ask(scenario="buy_again"))
+        assert ids(answer) == ["a", "c", "b"], "due today; of no interval of its own; due in three months"
+        assert answer.filled == 0
+        nobody = await shop.recommend.recommend(ask(scenario="buy_again", subject=Subject(user_id="new")))
+        assert nobody.reason == "nothing-due"

@@ -12,7 +12,7 @@ from types import FrameType
 
 import typer
 
-from app.cli import demo, exporting, importing, keys, models, running, schema, training
+from app.cli import demo, exporting, importing, keys, models, running, schema, training, tuning
 from app.cli.console import FAILED, MISUSED, STOPPED, TERMINATED, FailedError, say
 from app.domain.errors import InvalidInputError, RecserveError
 
@@ -39,7 +39,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for part in (schema, running, importing, exporting, training, demo):
+for part in (schema, running, importing, exporting, training, tuning, demo):
     part.register(app)
 app.add_typer(keys.app, name="keys")
 app.add_typer(models.app, name="models")

@@ -98,7 +98,7 @@ def train(
       recserve train --config configs/multvae.toml --json
       recserve train --events exported.parquet --warm-start never
     """
-    named, overrides = _read_config(config) if config is not None else (None, {})
+    named, overrides = read_config(config) if config is not None else (None, {})
     if budget_s is not None:
         overrides["budget_s"] = budget_s
     settings, name = _alone(load_settings()), model or named
@@ -226,7 +226,7 @@ def _alone(settings: Settings) -> Settings:
     )
 
 
-def _read_config(path: Path) -> tuple[str | None, dict[str, Any]]:
+def read_config(path: Path) -> tuple[str | None, dict[str, Any]]:
     """The model and hyper-parameters of a TOML: ``model = "…"`` and tables or keys of numbers and words."""
     try:
         body = tomllib.loads(path.read_text(encoding="utf-8"))

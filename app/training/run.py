@@ -116,7 +116,7 @@ def train(
     stages = Stages(progress)
     stages.at("preprocess")
     labelled = prepare(frame_of(events), request.weights, now=clock.now(), catalogue=described(items))
-    split = _split(labelled)
+    split = split_of(labelled)
     refits = 2 if request.refit else 1
     warm = Warm(chosen, earlier_of(request.warm_from, chosen, split))
     made = making(chosen, labelled, split, stages, seed=request.seed, refits=refits, warm=warm)
@@ -161,7 +161,12 @@ def train(
     )
 
 
-def _split(labelled: Labelled) -> TimeSplit:
+def split_of(labelled: Labelled) -> TimeSplit:
+    """The training, validation and test slices of a shop's events.
+
+    Raises:
+        NotEnoughDataError: Too few events.
+    """
     frame = labelled.frame
     counts = (
         ("labelled events", frame.height, MIN_LINES),

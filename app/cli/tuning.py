@@ -42,7 +42,7 @@ def tune(
         list[str] | None,
         typer.Option("--range", help="NAME=LEAST..MOST or NAME=ONE,OTHER; unset: the model's own list."),
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="A TOML of values to start from and keep.")] = None,
+    config: Annotated[Path | None, typer.Option(help="A TOML of values to start from.")] = None,
     events: Annotated[Path | None, typer.Option(help="Parquet to learn from in place of the log.")] = None,
     study: Annotated[Path | None, typer.Option(help="A file of trials; the same one goes on.")] = None,
     seed: Annotated[int, typer.Option(help="Of every random choice.")] = 7,
@@ -96,7 +96,7 @@ def _tuned(
     from app.training.tune import tune as searched
 
     try:
-        space = space_of(model, ranges, given)
+        space = space_of(model, ranges)
         max_length = plan(model, given).max_length
     except PlanError as error:
         raise InvalidInputError(f"This cannot be tuned: {error}.") from error
@@ -105,7 +105,7 @@ def _tuned(
     try:
         task = _task(run(_labelled(settings, events)), max_length, search["seed"])
         say(f"Tuning {', '.join(sorted(space))} of {model} for {search['budget_s']:g} s.")
-        return searched(model, task, space, fixed=given, on_trial=_tell, **search)
+        return searched(model, task, space, given=given, on_trial=_tell, **search)
     except PlanError as error:
         raise InvalidInputError(f"This cannot be tuned: {error}.") from error
     except TrainingError as error:

@@ -85,30 +85,24 @@ TRIED: Space = MappingProxyType(
 """By hyper-parameter, for every model that has it. What costs memory or time alone is not tried."""
 
 
-def space_of(model: str, ranges: Sequence[str] = (), fixed: Mapping[str, Value] | None = None) -> Space:
+def space_of(model: str, ranges: Sequence[str] = ()) -> Space:
     """What to try of a model.
 
     Args:
         model: A name of the registry.
         ranges: ``name=least..most`` or ``name=one,other``; where there are any, nothing else is tried.
-        fixed: Values that are given and not tried.
 
     Raises:
-        PlanError: There is no such model or hyper-parameter, a range cannot be read or holds what is not
-            allowed, or nothing is left to try.
+        PlanError: There is no such model or hyper-parameter, or a range cannot be read or holds what is not
+            allowed.
     """
-    chosen = plan(model, fixed or {})
+    chosen = plan(model, {})
     own = {**chosen.parameters, **chosen.training}
     if chosen.spec.format == "blend":
         raise PlanError(f"{model} tunes and weighs its members itself; name one of them")
     if ranges:
-        space = dict(_read(model, text, own) for text in ranges)
-    else:
-        space = {name: TRIED[name] for name in own if name in TRIED}
-    space = {name: dimension for name, dimension in space.items() if name not in (fixed or {})}
-    if not space:
-        raise PlanError(f"nothing of {model} is left to try")
-    return space
+        return dict(_read(model, text, own) for text in ranges)
+    return {name: TRIED[name] for name in own if name in TRIED}
 
 
 def _read(model: str, text: str, own: Mapping[str, Value]) -> tuple[str, Dimension]:

@@ -89,7 +89,7 @@ def tune(
     *,
     budget_s: float,
     seed: int,
-    fixed: Mapping[str, Value] | None = None,
+    given: Mapping[str, Value] | None = None,
     most_trials: int | None = None,
     study: Path | None = None,
     on_trial: Callable[[Tried, Tried], None] = lambda _tried, _best: None,
@@ -108,7 +108,7 @@ def tune(
         space: What is tried.
         budget_s: Seconds for all trials.
         seed: Of the search and of every fit.
-        fixed: Values that differ from the registry's in every trial.
+        given: Values to begin with, where they differ from the registry's; kept where they are not tried.
         most_trials: Trials of this run at most.
         study: A file that keeps the trials, so that a later run goes on from them.
         on_trial: Told each trial and the best so far.
@@ -121,7 +121,7 @@ def tune(
 
     Source: Bergstra et al., "Algorithms for hyper-parameter optimization", NeurIPS 2011, as in Optuna.
     """
-    search = _Search(model, task, space, seed=seed, fixed=fixed or {}, fit=fit, clock=clock, file=study)
+    search = _Search(model, task, space, seed=seed, given=given or {}, fit=fit, clock=clock, file=study)
     ends, longest, done = clock() + budget_s, 0.0, 0
     while done < (most_trials or math.inf) and clock() + longest < ends:
         tried = search.one(ends - clock())
@@ -132,7 +132,7 @@ def tune(
     best, trials = search.best(), search.tried()
     if best is None or trials[0].metric is None:
         raise NotEnoughDataError(f"{budget_s:g} s are too few for one fit of {model}.")
-    overrides = {**search.fixed, **best.values}
+    overrides = {**search.given, **best.values}
     chosen = plan(model, overrides)
     return Tuned(chosen, overrides, trials[0], best, trials)
 
@@ -147,22 +147,22 @@ class _Search:
         space: Space,
         *,
         seed: int,
-        fixed: Mapping[str, Value],
+        given: Mapping[str, Value],
         fit: Fit,
         clock: Callable[[], float],
         file: Path | None,
     ) -> None:
-        self.fixed = fixed
+        self.given = given
         self._model, self._task, self._seed, self._fit, self._clock = model, task, seed, fit, clock
-        own = plan(model, fixed)
-        self._given = {name: {**own.parameters, **own.training}[name] for name in space}
-        self._space = {name: _distribution(one, self._given[name]) for name, one in space.items()}
+        own = plan(model, given)
+        self._first = {name: {**own.parameters, **own.training}[name] for name in space}
+        self._space = {name: _distribution(one, self._first[name]) for name, one in space.items()}
         self._study = _study(model, seed, file)
 
     def one(self, left_s: float) -> Tried:
         """Try once more."""
         if not self._study.trials:
-            self._study.enqueue_trial(self._given)
+            self._study.enqueue_trial(self._first)
         try:
             trial = self._study.ask(self._space)
         except ValueError as error:
@@ -186,7 +186,7 @@ class _Search:
         return [_tried(one) for one in self._study.trials if one.state.is_finished()]
 
     def _fitted(self, trial: Trial, left_s: float) -> tuple[TrialState, float | None, int, str | None]:
-        chosen = plan(self._model, {**self.fixed, **trial.params})
+        chosen = plan(self._model, {**self.given, **trial.params})
         started = self._clock()
 
         def on_epoch(epoch: Epoch, _most: int) -> None:

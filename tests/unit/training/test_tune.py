@@ -84,21 +84,18 @@ def test_range_that_cannot_be_tried_is_refused_in_words(model: str, text: str, w
     assert words in str(refused.value)
 
 
-def test_ranges_take_the_place_of_the_models_own_list_and_fixed_values_are_not_tried() -> None:
+def test_ranges_take_the_place_of_the_models_own_list() -> None:
     space = space_of("gru4rec", ["layers=1,2", "learning_rate=0.001..0.01", "decay=none,linear"])
     assert space == {
         "layers": OneOf((1, 2)),
         "learning_rate": Between(0.001, 0.01, by_ratio=True),
         "decay": OneOf(("none", "linear")),
     }
-    assert "dropout" not in space_of("gru4rec", fixed={"dropout": 0.1})
-    with pytest.raises(PlanError, match="nothing of popularity is left"):
-        space_of("popularity", fixed={"half_life_days": 3.0})
 
 
 def test_search_begins_with_the_values_as_they_are_and_finds_better_ones() -> None:
     fits = Fits()
-    found = tuned(fits, fixed={"units": 32})
+    found = tuned(fits, given={"units": 32})
     assert found.first.values == {"dropout": 0.25}
     assert all(one.parameters["units"] == 32 for one in fits.asked)
     assert found.first.metric == pytest.approx(0.65)

@@ -6,113 +6,34 @@ never written by hand, and a test holds it against the files of `benchmarks/resu
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from app.evaluation.report import figure, markdown
-from benchmarks.quality.published import DATA_SETS, Published
-
-ROOT = Path(__file__).resolve().parents[1]
-MODELS = ROOT / "docs/models"
-RESULTS = ROOT / "benchmarks/results/quality"
-MARKED = re.compile(r"(<!-- figures: ([^>]+?) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
-Body = Mapping[str, Any]
-NONE = "-"
-
-
-@dataclass(frozen=True, slots=True)
-class Data:
-    """A data set of the published runs.
-
-    Attributes:
-        name: Stem of its result file.
-        title: In the tables.
-        page: Where its whole table stands, beside the models' pages.
-        known_as: Its name in `published.DATA_SETS`.
-        headline: Keys of its two figures, and their titles.
-        beyond: Key by column of the second table; a path with dots.
-    """
-
-    name: str
-    title: str
-    page: str
-    known_as: str
-    headline: Mapping[str, str]
-    beyond: Mapping[str, str]
-
-    def read(self, results: Path = RESULTS) -> Body | None:
-        """Its result file; None where there is none yet."""
-        path = results / f"{self.name}.json"
-        if not path.exists():
-            return None
-        body: Body = json.loads(path.read_text(encoding="utf-8"))
-        return body
-
-
-def _beyond(k: int, cold: str) -> dict[str, str]:
-    return {
-        "coverage": f"beyond.coverage@{k}",
-        "novelty, bits": f"beyond.novelty@{k}",
-        "diversity": f"beyond.diversity@{k}",
-        "popularity bias": f"beyond.popularity_bias@{k}",
-        "calibration": f"beyond.calibration@{k}",
-        "cold users": f"beyond.cold_users.{cold}",
-        "cold items": f"beyond.cold_items.{cold}",
-    }
-
-
-DATA = (
-    Data(
-        "beauty",
-        "Amazon Beauty",
-        "beauty.md",
-        "Amazon Beauty, 5-core",
-        {"hr@10": "HR@10", "ndcg@10": "NDCG@10"},
-        _beyond(10, "ndcg@10"),
-    ),
-    Data(
-        "diginetica",
-        "Diginetica",
-        "diginetica.md",
-        "Diginetica",
-        {"hr@20": "P@20", "mrr@20": "MRR@20"},
-        _beyond(20, "mrr@20"),
-    ),
-    Data(
-        "online_retail",
-        "Online Retail",
-        "online_retail.md",
-        "Online Retail",
-        {"unseen.ndcg@10": "NDCG@10 new to them", "all.ndcg@10": "NDCG@10 all"},
-        {
-            "coverage": "test.all.coverage@10",
-            "novelty, bits": "test.all.novelty@10",
-            "diversity": "test.all.diversity@10",
-            "popularity bias": "test.all.popularity_bias@10",
-            "calibration": "test.all.calibration@10",
-            "cold users": "test.cold_users.all.ndcg@10",
-            "cold items": "test.cold_items.all.ndcg@10",
-        },
-    ),
+from benchmarks.figures import (
+    ARCHITECTURES,
+    DATA,
+    NONE,
+    RESULTS,
+    ROOT,
+    Body,
+    Data,
+    averaged,
+    cost_of,
+    data_set,
+    mean_of,
+    measured,
+    published,
+    titled,
+    with_spread,
 )
-ARCHITECTURES: Mapping[str, Sequence[str]] = {
-    "gru4rec": ("GRU4Rec",),
-    "caser": ("Caser",),
-    "sasrec": ("SASRec", "SASRec, sampled softmax", "eSASRec"),
-    "itemknn": ("item-kNN",),
-}
-"""Names in papers of what a model of ours is, or comes nearest to."""
-TITLES = {
-    "popularity_decayed": "popularity, 14-day half-life",
-    "first_order": "first-order transitions",
-    "markov": "first-order Markov table",
-}
+from benchmarks.quality.published import DATA_SETS
+
+MODELS = ROOT / "docs/models"
+MARKED = re.compile(r"(<!-- figures: ([^>]+?) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 
 
 def written(page: str, *, results: Path = RESULTS, folder: Path = ROOT) -> str:
@@ -143,7 +64,7 @@ def pages(root: Path = ROOT) -> list[Path]:
 
 def _data_set(name: str, results: Path, folder: Path) -> Iterator[str]:
     """A data set's page: every model beside what is published, what lies beyond accuracy, what it costs."""
-    data = _data(name)
+    data = data_set(name)
     body = data.read(results)
     if body is None:
         yield f"Nothing is published here yet: `make bench-quality DATA={name}` measures it."
@@ -165,20 +86,20 @@ def _accuracy(data: Data, body: Body) -> str:
     best = list(data.headline)[-1]
     rows = [
         (
-            _mean(model, best),
+            mean_of(model, best),
             [
-                _title(name),
-                *(_figure(model, key) for key in data.headline),
-                _cost(model, "fit_s_mean", 1),
-                _cost(model, "peak_memory_mb_mean", 0),
-                _cost(model, "query_ms_mean", 2),
+                titled(name),
+                *(with_spread(model, key) for key in data.headline),
+                cost_of(model, "fit_s_mean", 1),
+                cost_of(model, "peak_memory_mb_mean", 0),
+                cost_of(model, "query_ms_mean", 2),
                 str(len(model["seeds"])),
                 "baseline" if model.get("baseline") else "measured here",
             ],
         )
-        for name, model in _measured(body)
+        for name, model in measured(body)
     ]
-    for title, figures, source in _published(body):
+    for title, figures, source in published(body):
         cells = [figure(figures[key], digits=4) if key in figures else NONE for key in data.headline]
         rows.append((figures.get(best, 0.0), [title, *cells, *[NONE] * 4, source]))
     columns = ["model", *data.headline.values(), "fit, s", "peak, MB", "query, ms", "seeds", "source"]
@@ -187,17 +108,17 @@ def _accuracy(data: Data, body: Body) -> str:
 
 def _beyond_table(data: Data, body: Body) -> str:
     best = list(data.headline)[-1]
-    rows = sorted(_measured(body), key=lambda pair: -_mean(pair[1], best))
+    rows = sorted(measured(body), key=lambda pair: -mean_of(pair[1], best))
     return markdown(
         ["model", *data.beyond],
-        [[_title(name), *(_cell(model, path) for path in data.beyond.values())] for name, model in rows],
+        [[titled(name), *(averaged(model, path) for path in data.beyond.values())] for name, model in rows],
     )
 
 
 def _days(data: Data, body: Body) -> Iterator[str]:
     """Targets on the day of the item before them, and later ones, where that was told apart."""
     best = list(data.headline)[-1]
-    apart = [(name, model) for name, model in _measured(body) if "same_day" in model["seeds"][0]]
+    apart = [(name, model) for name, model in measured(body) if "same_day" in model["seeds"][0]]
     if not apart:
         return
     people = [apart[0][1]["seeds"][0][part]["people"] for part in ("same_day", "later_day")]
@@ -206,10 +127,10 @@ def _days(data: Data, body: Body) -> Iterator[str]:
     yield ""
     paths = [f"{part}.{key}" for part in ("same_day", "later_day") for key in data.headline]
     titles = [f"{title}, {when}" for when in ("same day", "later") for title in data.headline.values()]
-    rows = sorted(apart, key=lambda pair: -_mean(pair[1], best))
+    rows = sorted(apart, key=lambda pair: -mean_of(pair[1], best))
     yield markdown(
         ["model", *titles],
-        [[_title(name), *(_cell(model, path, digits=4) for path in paths)] for name, model in rows],
+        [[titled(name), *(averaged(model, path, digits=4) for path in paths)] for name, model in rows],
     )
 
 
@@ -222,11 +143,11 @@ def _said(body: Body) -> Iterator[str]:
         )
         unknown = f"{asked['unknown_targets']:,} targets are unknown to all models"
         yield f"- {asked['tested']:,} test queries{drawn}; {unknown}."
-    commits = {seed.get("commit", "unknown")[:7] for _, model in _measured(body) for seed in model["seeds"]}
+    commits = {seed.get("commit", "unknown")[:7] for _, model in measured(body) for seed in model["seeds"]}
     yield f"- Measured on {body['machine']}; commit {', '.join(sorted(commits))}."
     for name, model in body["models"].items():
         if "error" in model:
-            yield f"- {_title(name)} failed: {model['error']}."
+            yield f"- {titled(name)} failed: {model['error']}."
     explained = body["models"].get("auto", {}).get("seeds", [{}])[0]
     why = explained.get("explanation") or explained.get("verdict")
     if why:
@@ -238,7 +159,7 @@ def _model(name: str, results: Path, folder: Path) -> Iterator[str]:
     rows, pictures = [], list[str]()
     for data in DATA:
         body = data.read(results) or {"models": {}}
-        if (model := dict(_measured(body)).get(name)) is not None:
+        if (model := dict(measured(body)).get(name)) is not None:
             rows.append(_model_row(name, data, model))
             pictures += _curves(name, data, model, results, folder)
     if not rows:
@@ -256,20 +177,28 @@ def _model_row(name: str, data: Data, model: Body) -> list[str]:
         for title, figures, _ in one.rows
         if title in ARCHITECTURES.get(name, ())
     ]
-    found = ", ".join(f"{title} {_figure(model, key)}" for key, title in data.headline.items())
+    found = ", ".join(f"{title} {with_spread(model, key)}" for key, title in data.headline.items())
     return [
         f"[{data.title}]({data.page})",
         found,
         "; ".join(papers) or NONE,
-        _cost(model, "fit_s_mean", 1),
-        _cost(model, "query_ms_mean", 2),
-        *(_cell(model, path) for path in data.beyond.values()),
+        cost_of(model, "fit_s_mean", 1),
+        cost_of(model, "query_ms_mean", 2),
+        *(averaged(model, path) for path in data.beyond.values()),
     ]
 
 
 def _curves(name: str, data: Data, model: Body, results: Path, folder: Path) -> list[str]:
-    picture, history = results / f"{data.name}.{name}.png", model["seeds"][0].get("history") or {}
-    if not picture.exists() or not history.get("loss"):
+    seed = model["seeds"][0]
+    found = list[str]()
+    for member in seed.get("members", []):
+        picture = results / f"{data.name}.{name}.{member['model']}.png"
+        found += _curve(member["model"], data, member.get("history"), picture, folder)
+    return found + _curve(name, data, seed.get("history"), results / f"{data.name}.{name}.png", folder)
+
+
+def _curve(name: str, data: Data, history: Body | None, picture: Path, folder: Path) -> list[str]:
+    if not picture.exists() or not history or not history["loss"]:
         return []
     ends = [
         f"{kind} {history[key][-1]:.3f}"
@@ -277,7 +206,7 @@ def _curves(name: str, data: Data, model: Body, results: Path, folder: Path) -> 
         if history[key][-1] is not None
     ]
     kept = f"epoch {history['best_epoch']} of {len(history['loss'])} was kept"
-    said = f"{data.title}, first seed: {kept}; the losses end at {' and '.join(ends)}."
+    said = f"`{name}` on {data.title}, first seed: {kept}; the losses end at {' and '.join(ends)}."
     return ["", said, "", f"![{name} on {data.title}]({_link(picture, folder)})"]
 
 
@@ -299,13 +228,13 @@ def _summary(_: str, results: Path, folder: Path) -> Iterator[str]:
 
 
 def _summary_row(data: Data, body: Body, best: str, folder: Path) -> list[str]:
-    models = dict(_measured(body))
-    single = max((name for name in models if name != "auto"), key=lambda name: _mean(models[name], best))
+    models = dict(measured(body))
+    single = max((name for name in models if name != "auto"), key=lambda name: mean_of(models[name], best))
 
     def both(name: str) -> str:
-        return " / ".join(_figure(models[name], key) for key in data.headline) if name in models else NONE
+        return " / ".join(with_spread(models[name], key) for key in data.headline) if name in models else NONE
 
-    papers = sorted(_published(body), key=lambda row: -row[1].get(best, 0.0))[:1]
+    papers = sorted(published(body), key=lambda row: -row[1].get(best, 0.0))[:1]
     paper = [
         f"{title}: {' / '.join(figure(value, digits=4) for value in found.values())}"
         for title, found, _ in papers
@@ -315,7 +244,7 @@ def _summary_row(data: Data, body: Body, best: str, folder: Path) -> list[str]:
         link,
         " / ".join(data.headline.values()),
         both("auto"),
-        f"{both(single)} ({_title(single)})",
+        f"{both(single)} ({titled(single)})",
         both("popularity"),
         *(paper or [NONE]),
     ]
@@ -323,7 +252,7 @@ def _summary_row(data: Data, body: Body, best: str, folder: Path) -> list[str]:
 
 def online_retail_table(body: Body) -> str:
     """Both tables of an Online Retail result, for a terminal."""
-    data = _data("online_retail")
+    data = data_set("online_retail")
     return f"{_accuracy(data, body)}\n\n{_beyond_table(data, body)}"
 
 
@@ -332,61 +261,6 @@ _MAKERS: Mapping[str, Callable[[str, Path, Path], Iterator[str]]] = {
     "model": _model,
     "summary": _summary,
 }
-
-
-def _data(name: str) -> Data:
-    [found] = [data for data in DATA if data.name == name]
-    return found
-
-
-def _measured(body: Body) -> list[tuple[str, Body]]:
-    return [(name, model) for name, model in body["models"].items() if model.get("seeds")]
-
-
-def _published(body: Body) -> Sequence[Published]:
-    return next((one.rows for one in DATA_SETS if one.name == body["dataset"]), ())
-
-
-def _title(name: str) -> str:
-    return TITLES.get(name, f"`{name}`")
-
-
-def _mean(model: Body, key: str) -> float:
-    return float(model["test_mean"][key])
-
-
-def _figure(model: Body, key: str) -> str:
-    spread = f" ± {figure(model['test_spread'][key], digits=4)}" if len(model["seeds"]) > 1 else ""
-    return figure(_mean(model, key), digits=4) + spread
-
-
-def _cost(model: Body, key: str, digits: int) -> str:
-    return f"{model[key]:,.{digits}f}" if key in model else NONE
-
-
-def _cell(model: Body, path: str, *, digits: int = 3) -> str:
-    """A figure of the second table, the mean over seeds; shares without their leading zero."""
-    values = [value for seed in model["seeds"] if (value := _at(seed, path)) is not None]
-    if not values:
-        return NONE
-    mean = sum(values) / len(values)
-    if "novelty" in path or "calibration" in path:
-        return f"{mean:.2f}"
-    return f"{mean:+.2f}" if "bias" in path else figure(mean, digits=digits)
-
-
-def _at(seed: Body, path: str) -> float | None:
-    """`test` keeps flat keys with dots; `beyond` is nested."""
-    first, _, rest = path.partition(".")
-    found: Any = seed.get(first, {})
-    if first == "test":
-        nobody = found.get(f"{rest.rpartition('.')[0]}.people") == 0
-        return None if nobody else found.get(rest)
-    for word in rest.split("."):
-        # A mean over nobody says nothing.
-        lost = not isinstance(found, Mapping) or found.get("people") == 0
-        found = None if lost else found.get(word)
-    return found
 
 
 def _link(target: Path, folder: Path) -> str:

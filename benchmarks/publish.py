@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import online_retail
-from benchmarks.pages import RESULTS
+from benchmarks.figures import RESULTS
 from benchmarks.quality import __main__ as quality
 from models.registry import SPECS
 

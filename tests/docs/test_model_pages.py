@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.pages import MARKED, RESULTS, ROOT, pages, written
+from benchmarks.figures import RESULTS, ROOT
+from benchmarks.pages import MARKED, pages, written
 from models.registry import names
 
 EMPTY = "<!-- figures: data beauty -->\nold words\n<!-- end of figures -->\n"

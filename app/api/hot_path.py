@@ -2,7 +2,7 @@
 
 Routing, parameters and dependencies cost many times what finding the list does. So what is plain beyond doubt
 is answered here, with the same authentication, figures, log line, headers and bytes; all else, and every list
-that is not kept, goes to the route, which stays the reference ([ADR 0010](../../docs/adr/0010-hot-path.md)).
+that is not kept, goes to the route, which stays the reference ([ADR 0011](../../docs/adr/0011-hot-path.md)).
 """
 
 from __future__ import annotations

@@ -41,6 +41,8 @@ def draw_curves(history: Mapping[str, Any], path: Path, *, title: str, metric: s
         right.plot(*zip(*there, strict=True), color="C2", marker="o", ms=3)
     for axes, label in ((left, "loss"), (right, f"validation {metric}")):
         axes.set_xlabel("epoch")
+        axes.set_xlim(0.5, len(history["loss"]) + 0.5)
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         axes.set_ylabel(label)
         axes.grid(alpha=0.3)
         if history.get("best_epoch"):
@@ -60,6 +62,8 @@ def draw_pareto(models: Mapping[str, Any], path: Path, *, title: str, metric: st
         title: Above the picture.
         metric: Key of the figure that the protocol is judged by.
     """
+    from matplotlib.ticker import LogFormatter  # noqa: PLC0415 (half a second)
+
     costs = {key: label for key, label in COSTS.items() if all(key in model for model in models.values())}
     figure, panels = _figure(title, len(costs), PARETO_SIZE)
     quality = {name: model["test_mean"][metric] for name, model in models.items()}
@@ -74,6 +78,8 @@ def draw_pareto(models: Mapping[str, Any], path: Path, *, title: str, metric: st
                 color="C3" if name == "auto" else "C0",
             )  # fmt: skip
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(1, 0.4)))
         axes.margins(x=0.15, y=0.1)
         axes.set_xlabel(label)
         axes.set_ylabel(f"test {metric.upper()}")

@@ -22,6 +22,7 @@ from app.adapters.clock import SystemClock
 from app.adapters.kept_secret import kept_secret
 from app.adapters.last_resort import LastResortFile
 from app.adapters.memory_cache import MemoryListCache
+from app.adapters.memory_quotas import MemoryQuotaStore
 from app.adapters.revision import git_commit
 from app.adapters.scorers.loader import FolderLoader, open_reference
 from app.adapters.scorers.names import model_names
@@ -32,8 +33,8 @@ from app.adapters.sql.stores import sql_stores
 from app.api.settings import ApiSettings
 from app.domain.errors import InvalidInputError
 from app.domain.ids import new_ulid
-from app.domain.ports import ArtifactStore, Dump, ListCache, ScorerLoader, Stores
-from app.domain.types import Job
+from app.domain.ports import ArtifactStore, Dump, ListCache, QuotaStore, ScorerLoader, Stores
+from app.domain.types import Job, KeyKind
 from app.domain.weights import DEFAULT_WEIGHTS, EventWeight
 from app.services.catalogue import Catalogue
 from app.services.container import Services
@@ -44,6 +45,7 @@ from app.services.keys import Keys
 from app.services.live_catalogue import LiveCatalogue
 from app.services.models import ModelRegistry
 from app.services.popularity import Popularity
+from app.services.quotas import Quotas
 from app.services.recommend import Recommend, RecommendSettings
 from app.services.steering import LiveSteering, weights_over
 from app.services.steering_admin import SteeringAdmin
@@ -77,13 +79,15 @@ class Foundation:
     database: Database
     stores: Stores
     cache: ListCache
+    quotas: QuotaStore
     artifacts: ArtifactStore
     loader: ScorerLoader
 
     async def close(self) -> None:
         """Let go of every connection."""
-        if isinstance(self.cache, Closable):
-            await self.cache.close()
+        for shared in (self.cache, self.quotas):
+            if isinstance(shared, Closable):
+                await shared.close()
         await self.database.close()
 
 
@@ -105,7 +109,7 @@ def lay_foundation(
     with _named("database_url"):
         database = Database(url) if deadline_s is None else Database(url, deadline_s=deadline_s)
     with _named("redis_url"):
-        cache = _cache(settings, metrics)
+        cache, quotas = _cache(settings, metrics), _quotas(settings, metrics)
     with _named("artifacts_url"):
         artifacts = open_store(settings.artifacts_url, scratch=settings.scratch_dir)
     return Foundation(
@@ -115,6 +119,7 @@ def lay_foundation(
         database=database,
         stores=sql_stores(database, tenant=settings.tenant, clock=clock),
         cache=cache,
+        quotas=quotas,
         artifacts=artifacts,
         loader=FolderLoader(runtime=settings.runtime),
     )
@@ -154,6 +159,7 @@ def build(base: Foundation) -> Services:
         jobs=make_running_jobs(base) if settings.jobs == "embedded" else make_jobs(base),
         keys=make_keys(base),
         models=models,
+        quotas=make_quotas(base),
         recommend=recommend,
         steering=SteeringAdmin(
             definitions=stores.definitions,
@@ -175,6 +181,22 @@ def api_settings(settings: Settings) -> ApiSettings:
         user_token_secret=None if secret is None else secret.get_secret_value(),
         cors_origins=settings.cors_origins,
         docs=settings.docs,
+        most_in_flight=settings.most_in_flight,
+    )
+
+
+def make_quotas(base: Foundation) -> Quotas:
+    """What keys may spend."""
+    settings = base.settings
+    return Quotas(
+        store=base.quotas,
+        fallback=MemoryQuotaStore(),
+        per_minute={
+            KeyKind.PUB: settings.limit_pub_per_minute,
+            KeyKind.SEC: settings.limit_sec_per_minute,
+            KeyKind.ADM: settings.limit_adm_per_minute,
+        },
+        metrics=base.metrics,
     )
 
 
@@ -403,6 +425,14 @@ def _cache(settings: Settings, metrics: Metrics) -> ListCache:
         ttl_s=settings.cache_ttl_s,
         metrics=metrics,
     )
+
+
+def _quotas(settings: Settings, metrics: Metrics) -> QuotaStore:
+    if settings.redis_url is None:
+        return MemoryQuotaStore()
+    from app.adapters.redis_quotas import RedisQuotaStore
+
+    return RedisQuotaStore(settings.redis_url.get_secret_value(), tenant=settings.tenant, metrics=metrics)
 
 
 def _env_text(value: Any) -> str:  # noqa: ANN401 (a setting of any type)

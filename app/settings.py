@@ -111,6 +111,18 @@ class Settings(BaseSettings):
     log_format: Literal["json", "console"] = Field(
         default="json", description="Log lines for machines or for people."
     )
+    limit_pub_per_minute: int | None = Field(
+        default=600, ge=1, description="Requests a minute of a `pub` key from one address."
+    )
+    limit_sec_per_minute: int | None = Field(
+        default=600_000, ge=1, description="Requests a minute of a `sec` key."
+    )
+    limit_adm_per_minute: int | None = Field(
+        default=6000, ge=1, description="Requests a minute of an `adm` key."
+    )
+    most_in_flight: int = Field(
+        default=256, ge=8, description="Requests in the works at once; beyond it the less urgent get 503."
+    )
     docs: bool = Field(default=True, description="Serve `/docs` and `/openapi.json`.")
     scratch_dir: Path = Field(
         default=Path("var/scratch"), description="For snapshots and versions while they are made or fetched."

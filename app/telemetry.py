@@ -70,6 +70,18 @@ class Metrics:
             ("outcome",),
             registry=self.registry,
         )
+        self.rate_limited = Counter(
+            "recserve_rate_limited_total",
+            "Requests beyond their key's quota, by kind of key.",
+            ("kind",),
+            registry=self.registry,
+        )
+        self.shed = Counter(
+            "recserve_shed_total",
+            "Requests refused as too many were in the works, by priority.",
+            ("priority",),
+            registry=self.registry,
+        )
         self.models_refused = Counter(
             "recserve_models_refused_total", "Model versions that were refused.", registry=self.registry
         )

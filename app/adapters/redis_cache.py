@@ -112,7 +112,7 @@ class RedisListCache:
         self._breaker = Breaker(failures=5, open_s=0.5, apart_s=0.01)
         self._server: str | None = None
         self._greeting = asyncio.Lock()
-        self._redis = _client(url, timeout_s, self._on_connect)
+        self._redis = client_of(url, timeout_s, self._on_connect)
         self._line = Line(self._redis.connection_pool)
         self._looks = Batcher(self._look, most=MAX_BATCH, timeout_s=timeout_s)
         self._new_stamps = Batcher(self._give_stamps, most=MAX_BATCH, timeout_s=timeout_s)
@@ -347,7 +347,16 @@ class RedisListCache:
         return hashlib.blake2b(framed, digest_size=16).hexdigest()
 
 
-def _client(url: str, timeout_s: float, on_connect: Callable[[AbstractConnection], Awaitable[None]]) -> Redis:
+def client_of(
+    url: str,
+    timeout_s: float,
+    on_connect: Callable[[AbstractConnection], Awaitable[None]] | None = None,
+) -> Redis:
+    """A client that gives up in time and never tries again by itself.
+
+    Raises:
+        InvalidInputError: The address is not one of Redis.
+    """
     options: dict[str, Any] = {
         "socket_timeout": timeout_s,
         "socket_connect_timeout": timeout_s,

@@ -25,6 +25,7 @@ from app.api import (
     routes_recommend,
     routes_users,
 )
+from app.api.admission import Admission
 from app.api.context import AppState
 from app.api.drain import Drain
 from app.api.hot_path import HotPath
@@ -113,6 +114,7 @@ def create_app(
         is_public=lambda path: any(regex.match(path) for regex in public),
     )
     app.add_middleware(StrictPath)
+    app.add_middleware(Admission, most=settings.most_in_flight, metrics=state["metrics"])
     report = Report(state["metrics"], lines)
     app.add_middleware(Observe, report=report, drain=state["drain"])
     app.add_middleware(HotPath, services=services, report=report, drain=state["drain"])

@@ -16,6 +16,7 @@ import structlog
 from fastapi import Depends, Header
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.requests import Request
+from starlette.types import Scope
 
 from app.api.context import ServicesDep, SettingsDep
 from app.api.settings import ApiSettings
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 MAX_TOKEN_LIFE_S = 24 * 3600
 MAX_TOKEN_LENGTH = 4096
 USER_TOKEN_HEADER = "X-User-Token"  # noqa: S105  # a header's name
+COUNTED = "recserve.counted"
+"""In the scope of a request that was counted against its key."""
 PUB_SCOPES = frozenset({"recommend", "events:write"})
 # Why a user_id does not count, as said of it. They are told to whoever holds a key, so they name nobody.
 NO_PROOF = "needs that user's token in X-User-Token, as the key is a pub key"
@@ -104,6 +107,7 @@ class Requirement:
     ) -> Caller:
         """The caller. Raises `UnauthorizedError` or `ForbiddenError`."""
         key = await authenticate(services, credentials)
+        await spend(services, key, request)
         return admit(key, self.scope, request=request, settings=settings)
 
 
@@ -120,6 +124,7 @@ class BrowserRequirement(Requirement):
     ) -> Caller:
         """The caller. Raises `UnauthorizedError` or `ForbiddenError`."""
         key = await authenticate(services, credentials)
+        await spend(services, key, request)
         return admit(key, self.scope, request=request, settings=settings, user_token=user_token)
 
 
@@ -134,6 +139,19 @@ async def authenticate(services: Services, credentials: HTTPAuthorizationCredent
         raise UnauthorizedError("Send a key: Authorization: Bearer rk_…")
     key: ApiKey = await services.keys.authenticate(credentials.credentials)
     return key
+
+
+async def spend(services: Services, key: ApiKey, request: Request) -> None:
+    """Count the request against its key, once. Raises `RateLimitedError` or `UnavailableError`."""
+    if not request.scope.get(COUNTED):
+        request.scope[COUNTED] = True
+        await services.quotas.spend(key, address_of(request.scope))
+
+
+def address_of(scope: Scope) -> str:
+    """Who is on the other end of the connection; what a header says of it proves nothing."""
+    client = scope.get("client")
+    return client[0] if client else ""
 
 
 def admit(

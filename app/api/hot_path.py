@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.api.auth import COUNTED, address_of
 from app.api.context import REQUEST_ID_HEADER, begin_request
 from app.api.drain import Drain
 from app.api.reporting import Report, raw_security_headers
-from app.domain.errors import InvalidInputError
+from app.domain.errors import InvalidInputError, RateLimitedError
 from app.domain.types import KeyKind
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class HotPath:
     async def _answered(self, scope: Scope, send: Send, user_id: bytes, started: float) -> bool:
         """Answer, where the call is plain and its list kept."""
         query, headers = _plain_query(scope["query_string"]), _plain_headers(scope["headers"])
-        if query is None or headers is None or not self._may(headers[0]):
+        if query is None or headers is None or not self._may(headers[0], scope):
             return False
         try:
             body = await self._services.recommend.kept(user_id.decode("ascii"), scenario=query[0], n=query[1])
@@ -74,9 +75,17 @@ class HotPath:
             self._report.answered(method="GET", route=ROUTE, status=200, took_s=took_s, request_id=request_id)
         return True
 
-    def _may(self, token: str) -> bool:
+    def _may(self, token: str, scope: Scope) -> bool:
+        """Whether the key is good, and the request counted against it."""
         key = self._services.keys.recognise(token)
-        return key is not None and key.kind is not KeyKind.PUB and SCOPE in key.scopes
+        if key is None or key.kind is KeyKind.PUB or SCOPE not in key.scopes:
+            return False
+        try:
+            counted = self._services.quotas.spend_at_hand(key, address_of(scope))
+        except RateLimitedError:
+            return False  # and again by the route, in its words
+        scope[COUNTED] = counted
+        return counted
 
 
 async def _send(send: Send, body: bytes, request_id: str) -> None:

@@ -70,6 +70,7 @@ _PROBLEMS: dict[int, tuple[str, str, str]] = {
         "Send Content-Type: application/json, in UTF-8.",
     ),
     422: ("invalid-input", "The input is not valid", "The body is not valid."),
+    429: ("rate-limited", "Too many requests", "The key's requests of this minute are used up."),
     503: ("storage-unavailable", "The database is not available", "Try again in a moment."),
 }
 
@@ -148,7 +149,7 @@ def _statuses(route: APIRoute, *, has_body: bool) -> set[int]:
     named = {status for status, answer in route.responses.items() if "model" not in answer}
     statuses = {400, 413, 415, 422} | {status for status in named if isinstance(status, int)}
     if scope_of(route) is not None:
-        statuses |= {401, 403, 503}
+        statuses |= {401, 403, 429, 503}
     if "{" in route.path:
         statuses.add(404)
     if has_body:

@@ -22,6 +22,7 @@ from app.domain.errors import (
     InvalidInputError,
     JobRunningError,
     NotFoundError,
+    RateLimitedError,
     RecserveError,
     UnauthorizedError,
     UnavailableError,
@@ -121,6 +122,12 @@ def _methods_at(request: Request) -> list[str]:
 def _headers_of(error: RecserveError) -> dict[str, str]:
     if isinstance(error, UnavailableError):
         return {"Retry-After": str(error.retry_after_s)}
+    if isinstance(error, RateLimitedError):
+        return {
+            "Retry-After": str(error.retry_after_s),
+            "RateLimit-Policy": f'"minute";q={error.quota};w=60',
+            "RateLimit": f'"minute";r=0;t={error.retry_after_s}',
+        }
     if isinstance(error, UnauthorizedError):
         return {"WWW-Authenticate": 'Bearer realm="recserve"'}
     return {}

@@ -20,6 +20,7 @@ from app.api.auth import (
     UserToken,
     admit,
     bearer,
+    spend,
 )
 from app.api.batches import BatchOf, Entry
 from app.api.bodies import JSON, BatchReader, media_type_of, read_raw
@@ -76,6 +77,7 @@ class BeaconRequirement(BrowserRequirement):
         authenticated = await services.keys.authenticate(key)
         if authenticated.kind is not KeyKind.PUB:
             raise ForbiddenError("Only a pub key may travel in a body; revoke this one.")
+        await spend(services, authenticated, request)
         proof = token if isinstance(token, str) else None
         return admit(authenticated, self.scope, request=request, settings=settings, user_token=proof)
 

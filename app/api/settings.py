@@ -20,6 +20,7 @@ class ApiSettings:
         cors_origins: Exact origins whose pages may call what a `pub` key may call.
         docs: Whether `/docs` and `/openapi.json` are served.
         max_body_bytes: The largest request body, counted as it arrives.
+        most_in_flight: Requests in the works at once.
         body_timeout_s: How long a body may take to arrive.
     """
 
@@ -29,6 +30,7 @@ class ApiSettings:
     docs: bool = True
     max_body_bytes: int = 512 * 1024
     body_timeout_s: float = 10.0
+    most_in_flight: int = 256
 
     def __post_init__(self) -> None:
         """Refuse origins that are none, above all `*`.

@@ -11,6 +11,7 @@
     ├── TooLargeError            413  too-large
     ├── UnsupportedMediaError    415  unsupported-media-type
     ├── ArtifactRefusedError     409  artifact-refused     missing, damaged, not finite, not of this catalogue
+    ├── RateLimitedError         429  rate-limited         carries retry_after_s and the quota
     └── UnavailableError         503  unavailable          carries retry_after_s
         └── StorageUnavailableError   storage-unavailable
 
@@ -113,6 +114,16 @@ class ArtifactRefusedError(RecserveError):
     """A model version that must not serve: missing, damaged, not finite, or of another catalogue."""
 
     slug, title, status = "artifact-refused", "The model version was refused", 409
+
+
+class RateLimitedError(RecserveError):
+    """The key has made all the requests that it may make for now."""
+
+    slug, title, status = "rate-limited", "Too many requests", 429
+
+    def __init__(self, detail: str, *, retry_after_s: int, quota: int) -> None:
+        super().__init__(detail)
+        self.retry_after_s, self.quota = retry_after_s, quota
 
 
 class UnavailableError(RecserveError):

@@ -377,6 +377,13 @@ class ListCache(Protocol):
         """Whether it works now."""
 
 
+class QuotaStore(Protocol):
+    """Counters. Never raises."""
+
+    async def add(self, name: str, amount: int, *, ttl_s: float) -> int | None:
+        """The count with `amount` added, forgotten after `ttl_s`; None where it cannot be had."""
+
+
 # --- Trained models ---
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from app.services.jobs import Jobs
     from app.services.keys import Keys
     from app.services.models import ModelRegistry
+    from app.services.quotas import Quotas
     from app.services.recommend import Recommend
     from app.services.steering_admin import SteeringAdmin
     from app.services.users import Users
@@ -27,6 +28,7 @@ class Services:
     jobs: Jobs
     keys: Keys
     models: ModelRegistry
+    quotas: Quotas
     recommend: Recommend
     steering: SteeringAdmin
     users: Users

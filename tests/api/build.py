@@ -8,6 +8,7 @@ from typing import Any
 from app import bootstrap
 from app.adapters.artifacts import open_store
 from app.adapters.memory_cache import MemoryListCache
+from app.adapters.memory_quotas import MemoryQuotaStore
 from app.adapters.scorers.loader import FolderLoader
 from app.domain.ports import Stores
 from app.services.container import Services
@@ -22,6 +23,8 @@ def build_services(stores: Stores, clock: FixedClock, *, folder: Path, **setting
     given = {
         "recommend_deadline_s": 20.0,
         "jobs": "worker",
+        "limit_pub_per_minute": 10**9,
+        "limit_adm_per_minute": 10**9,
         "erasure_secret": "e" * 32,
         "scratch_dir": folder / "scratch",
     } | settings
@@ -31,6 +34,7 @@ def build_services(stores: Stores, clock: FixedClock, *, folder: Path, **setting
         clock=clock,
         database=None,
         stores=stores,
+        quotas=MemoryQuotaStore(),
         cache=MemoryListCache(ttl_s=60, entries=1000),
         artifacts=open_store(str(folder / "artifacts"), scratch=folder / "scratch"),
         loader=FolderLoader(),

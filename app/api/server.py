@@ -14,6 +14,7 @@ import structlog
 import uvicorn
 
 from app.api.drain import Drain
+from app.api.wire import TimedProtocol
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -92,7 +93,7 @@ def run(app: ASGIApp, *, listener: socket.socket, drain: Drain, drain_s: float) 
         app,
         lifespan="on",
         ws="none",
-        http="httptools",
+        http=TimedProtocol,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from app.api.drain import Drain
 from app.api.middleware import Observe
+from app.api.reporting import Report
 from app.api.server import listen, run
 from app.telemetry import Metrics, configure_logging
 
@@ -46,7 +47,7 @@ def main(drain_s: float) -> None:
 
     handlers = {"/readyz": ready, "/hold": hold, "/held": count, "/slow": slow, "/release": release}
     app = Starlette(routes=[Route(path, handler) for path, handler in handlers.items()])
-    app.add_middleware(Observe, metrics=Metrics(), drain=drain)
+    app.add_middleware(Observe, report=Report(Metrics()), drain=drain)
     listener = listen("127.0.0.1", 0)
     print(listener.getsockname()[1], flush=True)  # noqa: T201  # how the test learns the port
     run(app, listener=listener, drain=drain, drain_s=drain_s)

@@ -27,6 +27,7 @@ class Data:
         page: Where its whole table stands, beside the models' pages.
         known_as: Its name in `published.DATA_SETS`.
         headline: Keys of its two figures, and their titles.
+        judged: Keys whose mean orders the models.
         beyond: Key by column of the second table; a path with dots.
     """
 
@@ -35,7 +36,12 @@ class Data:
     page: str
     known_as: str
     headline: Mapping[str, str]
+    judged: Sequence[str]
     beyond: Mapping[str, str]
+
+    def rank(self, figures: Mapping[str, float]) -> float:
+        """What orders a model among the others, 0 where it has no such figure."""
+        return sum(figures.get(key, 0.0) for key in self.judged) / len(self.judged)
 
     def read(self, results: Path = RESULTS) -> Body | None:
         """Its result file; None where there is none yet."""
@@ -65,6 +71,7 @@ DATA = (
         "beauty.md",
         "Amazon Beauty, 5-core",
         {"hr@10": "HR@10", "ndcg@10": "NDCG@10"},
+        ["ndcg@10"],
         _beyond(10, "ndcg@10"),
     ),
     Data(
@@ -73,6 +80,7 @@ DATA = (
         "diginetica.md",
         "Diginetica",
         {"hr@20": "P@20", "mrr@20": "MRR@20"},
+        ["mrr@20"],
         _beyond(20, "mrr@20"),
     ),
     Data(
@@ -81,6 +89,7 @@ DATA = (
         "online_retail.md",
         "Online Retail",
         {"unseen.ndcg@10": "NDCG@10 new to them", "all.ndcg@10": "NDCG@10 all"},
+        ["unseen.ndcg@10", "all.ndcg@10"],
         {
             "coverage": "test.all.coverage@10",
             "novelty, bits": "test.all.novelty@10",
@@ -127,15 +136,10 @@ def titled(name: str) -> str:
     return TITLES.get(name, f"`{name}`")
 
 
-def mean_of(model: Body, key: str) -> float:
-    """The mean of a test figure over seeds."""
-    return float(model["test_mean"][key])
-
-
 def with_spread(model: Body, key: str) -> str:
     """The mean of a test figure and, of several seeds, its spread."""
     spread = f" ± {figure(model['test_spread'][key], digits=4)}" if len(model["seeds"]) > 1 else ""
-    return figure(mean_of(model, key), digits=4) + spread
+    return figure(model["test_mean"][key], digits=4) + spread
 
 
 def cost_of(model: Body, key: str, digits: int) -> str:

@@ -24,7 +24,6 @@ from benchmarks.figures import (
     averaged,
     cost_of,
     data_set,
-    mean_of,
     measured,
     published,
     titled,
@@ -83,10 +82,9 @@ def _data_set(name: str, results: Path, folder: Path) -> Iterator[str]:
 
 
 def _accuracy(data: Data, body: Body) -> str:
-    best = list(data.headline)[-1]
     rows = [
         (
-            mean_of(model, best),
+            data.rank(model["test_mean"]),
             [
                 titled(name),
                 *(with_spread(model, key) for key in data.headline),
@@ -101,14 +99,13 @@ def _accuracy(data: Data, body: Body) -> str:
     ]
     for title, figures, source in published(body):
         cells = [figure(figures[key], digits=4) if key in figures else NONE for key in data.headline]
-        rows.append((figures.get(best, 0.0), [title, *cells, *[NONE] * 4, source]))
+        rows.append((data.rank(figures), [title, *cells, *[NONE] * 4, source]))
     columns = ["model", *data.headline.values(), "fit, s", "peak, MB", "query, ms", "seeds", "source"]
     return markdown(columns, [cells for _, cells in sorted(rows, key=lambda row: -row[0])])
 
 
 def _beyond_table(data: Data, body: Body) -> str:
-    best = list(data.headline)[-1]
-    rows = sorted(measured(body), key=lambda pair: -mean_of(pair[1], best))
+    rows = sorted(measured(body), key=lambda pair: -data.rank(pair[1]["test_mean"]))
     return markdown(
         ["model", *data.beyond],
         [[titled(name), *(averaged(model, path) for path in data.beyond.values())] for name, model in rows],
@@ -117,7 +114,6 @@ def _beyond_table(data: Data, body: Body) -> str:
 
 def _days(data: Data, body: Body) -> Iterator[str]:
     """Targets on the day of the item before them, and later ones, where that was told apart."""
-    best = list(data.headline)[-1]
     apart = [(name, model) for name, model in measured(body) if "same_day" in model["seeds"][0]]
     if not apart:
         return
@@ -127,7 +123,7 @@ def _days(data: Data, body: Body) -> Iterator[str]:
     yield ""
     paths = [f"{part}.{key}" for part in ("same_day", "later_day") for key in data.headline]
     titles = [f"{title}, {when}" for when in ("same day", "later") for title in data.headline.values()]
-    rows = sorted(apart, key=lambda pair: -mean_of(pair[1], best))
+    rows = sorted(apart, key=lambda pair: -data.rank(pair[1]["test_mean"]))
     yield markdown(
         ["model", *titles],
         [[titled(name), *(averaged(model, path, digits=4) for path in paths)] for name, model in rows],
@@ -217,8 +213,7 @@ def _summary(_: str, results: Path, folder: Path) -> Iterator[str]:
         body = data.read(results)
         if body is None:
             continue
-        best = list(data.headline)[-1]
-        rows.append(_summary_row(data, body, best, folder))
+        rows.append(_summary_row(data, body, folder))
     if rows:
         yield markdown(
             ["data", "figures", "`auto`", "best single model", "popularity", "best published"], rows
@@ -227,14 +222,16 @@ def _summary(_: str, results: Path, folder: Path) -> Iterator[str]:
         yield "Nothing is published yet: `make bench-quality` measures it."
 
 
-def _summary_row(data: Data, body: Body, best: str, folder: Path) -> list[str]:
+def _summary_row(data: Data, body: Body, folder: Path) -> list[str]:
     models = dict(measured(body))
-    single = max((name for name in models if name != "auto"), key=lambda name: mean_of(models[name], best))
+    single = max(
+        (name for name in models if name != "auto"), key=lambda name: data.rank(models[name]["test_mean"])
+    )
 
     def both(name: str) -> str:
         return " / ".join(with_spread(models[name], key) for key in data.headline) if name in models else NONE
 
-    papers = sorted(published(body), key=lambda row: -row[1].get(best, 0.0))[:1]
+    papers = sorted(published(body), key=lambda row: -data.rank(row[1]))[:1]
     paper = [
         f"{title}: {' / '.join(figure(value, digits=4) for value in found.values())}"
         for title, found, _ in papers

@@ -45,7 +45,7 @@ def watch(jobs: int) -> Watch:
 
 
 class Lines:
-    """A line for each stage and epoch.
+    """A line for each stage, model of a recipe and epoch.
 
     Args:
         jobs: How many there will be.
@@ -53,7 +53,7 @@ class Lines:
     """
 
     def __init__(self, jobs: int, write: Callable[[str], None] | None = None) -> None:
-        self._jobs, self._ended = jobs, 0
+        self._jobs, self._ended, self._last = jobs, 0, ""
         self._write = write or (lambda line: print(line, file=sys.stderr, flush=True))
 
     def __enter__(self) -> Self:
@@ -65,10 +65,14 @@ class Lines:
         return None
 
     def hear(self, job: Job, message: dict[str, Any]) -> None:
-        """Say stages and epochs; steps are too many for lines."""
+        """Say stages and epochs; steps are too many for lines, and what was just said is not said again."""
         said = described(message)
-        if said and "step" not in message:
-            self._write(f"[{self._ended + 1}/{self._jobs}] {job.model}, seed {job.seed}: {said}")
+        if said is None or "step" in message:
+            return
+        line = f"[{self._ended + 1}/{self._jobs}] {job.model}, seed {job.seed}: {said}"
+        if line != self._last:
+            self._write(line)
+        self._last = line
 
     def end(self, job: Job, said: str) -> None:
         """Say what came of it."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.figures import RESULTS, ROOT
+from benchmarks.figures import DATA, RESULTS, ROOT
 from benchmarks.pages import MARKED, pages, written
 from models.registry import names
 
@@ -22,9 +22,10 @@ def test_page_shows_the_figures_of_the_result_files(page: Path) -> None:
 
 def test_every_measured_model_and_data_set_has_a_place_for_its_figures() -> None:
     marked = {mark[1] for page in pages() for mark in MARKED.findall(page.read_text())}
-    found = {name for path in RESULTS.glob("*.json") for name in json.loads(path.read_text())["models"]}
+    there = {data.name: body for data in DATA if (body := data.read()) is not None}
+    found = {name for body in there.values() for name in body["models"]}
     assert [name for name in names() if name in found and f"model {name}" not in marked] == []
-    assert {f"data {path.stem}" for path in RESULTS.glob("*.json")} <= marked
+    assert {f"data {name}" for name in there} <= marked
 
 
 def test_every_picture_beside_the_results_is_shown_or_named_like_one_that_is() -> None:

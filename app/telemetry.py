@@ -82,6 +82,11 @@ class Metrics:
             ("priority",),
             registry=self.registry,
         )
+        self.list_computations = Counter(
+            "recserve_list_computations_total",
+            "Lists computed, however many callers each was for.",
+            registry=self.registry,
+        )
         self.models_refused = Counter(
             "recserve_models_refused_total", "Model versions that were refused.", registry=self.registry
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -24,7 +25,7 @@ class MemoryListCache:
     A stamp that was dropped comes back with a value no stamp had before, so its lists can only be missed.
 
     Args:
-        ttl_s: Seconds a list is kept at most.
+        ttl_s: Seconds a list is kept at most; each up to two thirds less, so that they do not end together.
         entries: Lists kept at most; stamps twice as many.
         monotonic: Seconds that never go back.
     """
@@ -38,6 +39,7 @@ class MemoryListCache:
         self._lists: OrderedDict[tuple[tuple[str, ...], str], _Entry] = OrderedDict()
         self._stamps: OrderedDict[str, int] = OrderedDict()
         self._next = count(1)
+        self._jitter = random.Random()  # noqa: S311  # spreads ends of life; no secret
 
     async def read(self, subjects: Sequence[str], key: str) -> CacheRead:
         """Stamps and body."""
@@ -56,8 +58,8 @@ class MemoryListCache:
         """Keep the body if no stamp has changed since `token` was read."""
         if token != ".".join(str(self._stamps.get(subject)) for subject in subjects):
             return
-        place = (tuple(subjects), key)
-        self._lists[place] = _Entry(token=token, body=body, expires_at=self._monotonic() + self._ttl_s)
+        place, life_s = (tuple(subjects), key), self._ttl_s * self._jitter.uniform(1 / 3, 1.0)
+        self._lists[place] = _Entry(token=token, body=body, expires_at=self._monotonic() + life_s)
         self._lists.move_to_end(place)
         while len(self._lists) > self._entries:
             self._lists.popitem(last=False)

@@ -78,7 +78,7 @@ class RedisListCache:
     Args:
         url: `redis://…`.
         tenant: Whose lists.
-        ttl_s: Seconds a list is kept at most; each up to a tenth less, so that they do not end together.
+        ttl_s: Seconds a list is kept at most; each up to two thirds less, so that they do not end together.
         metrics: Counts what went wrong.
         timeout_s: Seconds for one operation, connecting included.
         flush_every_s: Seconds between attempts to change stamps that could not be changed.
@@ -109,6 +109,7 @@ class RedisListCache:
         self._being_flushed: set[str] = set()
         self._flusher: asyncio.Task[None] | None = None
         self._flushing = asyncio.Lock()
+        self._trial: asyncio.Task[Any] | None = None
         self._breaker = Breaker(failures=5, open_s=0.5, apart_s=0.01)
         self._server: str | None = None
         self._greeting = asyncio.Lock()
@@ -159,6 +160,8 @@ class RedisListCache:
             self._flusher.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._flusher
+        if self._trial is not None:
+            await asyncio.wait({self._trial}, timeout=self._timeout_s)
         await self._looks.stop()
         await self._new_stamps.stop()
         await self._line.close()
@@ -222,7 +225,7 @@ class RedisListCache:
         if len(stamps) != len(subjects):
             return False
         keys = [*self._keys(server, subjects), self._place(server, subjects, key)]
-        life = self._ttl_ms - self._jitter.randrange(self._ttl_ms // 10 + 1)
+        life = self._ttl_ms - self._jitter.randrange(2 * self._ttl_ms // 3 + 1)
         await self._store_script(keys=keys, args=[*stamps, _value_of(body, token), max(1, life)])
         self._check(server)
         return True
@@ -304,8 +307,18 @@ class RedisListCache:
 
     async def _guarded(self, what: str, call: Callable[[], Awaitable[T]]) -> T | None:
         """The call's answer, or None where it failed in any of the ways a cache may."""
-        if not self._breaker.allows():
+        if self._breaker.is_open:
+            self._try_again()
             return None
+        return await self._called(what, call)
+
+    def _try_again(self) -> None:
+        # In the background: no caller waits for a server that may still not answer.
+        if (self._trial is None or self._trial.done()) and self._breaker.allows():
+            trial = self._called("trial", partial(self._timed, self._ping))
+            self._trial = asyncio.create_task(trial, name="list_cache.trial")
+
+    async def _called(self, what: str, call: Callable[[], Awaitable[T]]) -> T | None:
         try:
             answer = await self._twice(call)
         except (RedisError, OSError, TimeoutError, _Elsewhere) as error:

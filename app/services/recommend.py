@@ -396,6 +396,7 @@ class Recommend:
         if before is not None:
             await asyncio.wait({before})
         flight.begun = True
+        self._metrics.list_computations.inc()
         flight.material = material = await self._reader.material(plan.request)
         try:
             answer = await self._together.run((plan, material))

@@ -9,22 +9,20 @@ from app.pipeline.columns import FloatArray
 from app.pipeline.question import Question
 from app.pipeline.rules import lifts
 
-POPULAR = "popular"
+
+def adjustments(question: Question) -> FloatArray | None:
+    """float64 (items,): standard deviations of score added or taken; None where nothing is."""
+    boosts = lifts(question.rules, question.catalogue, question.about)
+    parts = [part for part in (boosts, novelty(question), rotation(question)) if part is not None]
+    return None if not parts else np.asarray(sum(parts), dtype=np.float64)
 
 
-def adjusted(scores: FloatArray, question: Question) -> FloatArray:
+def adjusted(scores: FloatArray, by: FloatArray | None) -> FloatArray:
     """float64 (items,): the scores themselves where nothing adjusts them, else z-scores with what does.
 
     What a source says nothing of stays at -inf: a boost moves an item, it does not make it a candidate.
     """
-    parts = [part for part in (_lifts(question), novelty(question), rotation(question)) if part is not None]
-    if not parts:
-        return scores
-    return np.asarray(blend.standardised(scores) + sum(parts), dtype=np.float64)
-
-
-def _lifts(question: Question) -> FloatArray | None:
-    return lifts(question.rules, question.catalogue, question.about)
+    return scores if by is None else blend.standardised(scores) + by
 
 
 def novelty(question: Question) -> FloatArray | None:
@@ -34,10 +32,8 @@ def novelty(question: Question) -> FloatArray | None:
     """
     if question.scenario.novelty <= 0:
         return None
-    counts = question.popularity.scores(POPULAR, question.catalogue, None)
-    known = np.log1p(np.where(np.isfinite(counts), counts, 0.0))
-    most = float(known.max(initial=0.0))
-    return None if most <= 0 else -question.scenario.novelty * known / most
+    demand = question.popularity.demand(question.catalogue)
+    return None if demand is None else -question.scenario.novelty * demand
 
 
 def rotation(question: Question) -> FloatArray | None:

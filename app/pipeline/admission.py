@@ -8,6 +8,7 @@ import numpy as np
 
 from app.domain.recommendations import Context, ExcludeSeen
 from app.pipeline.catalogue import CatalogueSnapshot
+from app.pipeline.clauses import kept_mask
 from app.pipeline.columns import BoolArray
 from app.pipeline.question import Question
 from app.pipeline.rules import RuleKind
@@ -52,7 +53,7 @@ def _steered(question: Question) -> Iterator[tuple[str, str, BoolArray]]:
     catalogue, scenario = question.catalogue, question.scenario
     if scenario.clause is not None:
         why = f"it does not satisfy the filter of the scenario {scenario.name}"
-        yield "scenario", why, scenario.clause.mask(catalogue, question.about)
+        yield "scenario", why, kept_mask(scenario.clause, catalogue, question.about)
     for rule in question.rules:
         if rule.kind is RuleKind.EXCLUDE:
             yield "rule", f"the rule {rule.name} excludes it", ~rule.mask(catalogue, question.about)

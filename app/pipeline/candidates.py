@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
@@ -148,13 +148,30 @@ class PopularView:
     trending: FloatArray
     made_at: datetime
     together: Together = NOTHING_TOGETHER
+    _spreads: dict[str, FloatArray] = field(default_factory=dict, compare=False)
+
+    def demand(self, catalogue: CatalogueSnapshot) -> FloatArray | None:
+        """float64 (items,): logarithm of the decayed counts as a share of the greatest; None without any."""
+        known = self._kept("demand", lambda: np.log1p(self._spread(self.popular, catalogue)))
+        most = float(known.max(initial=0.0))
+        return None if most <= 0 else known / most
 
     def met_by(self, catalogue: CatalogueSnapshot) -> FloatArray:
         """float64 (items,): how many people met each item, by day and event, in a list or otherwise."""
+        return self._kept("met", lambda: self._spread(self.counts.met, catalogue))
+
+    def _spread(self, values: FloatArray, catalogue: CatalogueSnapshot) -> FloatArray:
         out = np.zeros(len(catalogue))
         known = self.places >= 0
-        out[self.places[known]] = self.counts.met[known]
+        out[self.places[known]] = values[known]
         return out
+
+    def _kept(self, name: str, make: Callable[[], FloatArray]) -> FloatArray:
+        # The view is of one catalogue's items, so what is spread over them stays as long as the view does.
+        kept = self._spreads.get(name)
+        if kept is None:
+            kept = self._spreads[name] = make()
+        return kept
 
     def scores(self, name: str, catalogue: CatalogueSnapshot, window_days: int | None) -> FloatArray:
         """float64 (items,): `popular` or `trending`, -inf for items that nobody did anything with."""
@@ -197,7 +214,7 @@ def popular_view_over(view: PopularView, catalogue: CatalogueSnapshot) -> Popula
     item_ids = view.counts.item_ids
     same = view.lineage is catalogue.lineage
     places = _found_since(view.places, item_ids, catalogue) if same else catalogue.aligned(item_ids)
-    return replace(view, lineage=catalogue.lineage, size=len(catalogue), places=places)
+    return replace(view, lineage=catalogue.lineage, size=len(catalogue), places=places, _spreads={})
 
 
 def latest(catalogue: CatalogueSnapshot, *, since: float | None = None) -> FloatArray:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 from zlib import crc32
 
 import numpy as np
@@ -27,6 +27,7 @@ from app.pipeline.columns import (
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 COLUMNS_KEPT = 32
+REMEMBERED = 64
 
 
 class Positions:
@@ -98,6 +99,7 @@ class CatalogueSnapshot:
     _positions: Positions
     _sorted_ids: tuple[str, ...]
     _columns: dict[str, Column] = field(default_factory=dict)
+    _remembered: dict[Hashable, NDArray[Any]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -149,6 +151,26 @@ class CatalogueSnapshot:
                 self._forget_an_attribute()
             self._columns[name] = column
         return column
+
+    def remembered(self, of: Hashable, make: Callable[[], NDArray[Scalar]]) -> NDArray[Scalar]:
+        """An array over the items, read-only: made when it is first asked for, kept until an item changes."""
+        kept = self._remembered.get(of)
+        if kept is None:
+            kept = make()
+            kept.flags.writeable = False
+            if len(self._remembered) >= REMEMBERED:
+                self._remembered.clear()
+            self._remembered[of] = kept
+        return kept
+
+    @property
+    def newest(self) -> IntArray:
+        """int64 (items,): positions by `fresh_at`, the newest first, those of unknown date last."""
+        return self.remembered("newest", self._newest)
+
+    def _newest(self) -> IntArray:
+        fresh = np.where(np.isnan(self.fresh_at), -np.inf, self.fresh_at)
+        return np.lexsort((self.rank, -fresh)).astype(np.int64)
 
     def _forget_an_attribute(self) -> None:
         # Attribute names come from outside; without a bound, asking for many would fill the memory.

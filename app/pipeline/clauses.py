@@ -22,7 +22,9 @@ SET_OPS: Mapping[str, str] = {"eq": "any_of", "ne": "none_of", **{op: op for op 
 
 
 class Clause(Protocol):
-    """A part of a filter, or the whole of it."""
+    """A part of a filter, or the whole of it; equal ones are one key."""
+
+    def __hash__(self) -> int: ...
 
     def mask(self, catalogue: CatalogueSnapshot, about: int | None = None, /) -> BoolArray:
         """Bool (items,): which items satisfy it, in a list about the item at position `about`."""
@@ -133,3 +135,17 @@ class ToContext:
         held = column.vocabulary.sets[column.codes[about]]
         values = held if np.isnan(number) else (*held, self.times * number)
         return Tokens(self.field, SET_OPS[self.op], values) if values else None
+
+
+def is_relative(clause: Clause) -> bool:
+    """Whether any part of it compares with the item that a list is about."""
+    if isinstance(clause, All | Any):
+        return any(is_relative(part) for part in clause.clauses)
+    return is_relative(clause.clause) if isinstance(clause, Not) else isinstance(clause, ToContext)
+
+
+def kept_mask(clause: Clause, catalogue: CatalogueSnapshot, about: int | None) -> BoolArray:
+    """Its mask, made once for a catalogue where no context is in it: for clauses that are asked often."""
+    if is_relative(clause):
+        return clause.mask(catalogue, about)
+    return catalogue.remembered(clause, lambda: clause.mask(catalogue))

@@ -13,7 +13,7 @@ import numpy as np
 from app.domain.errors import FieldError, InvalidInputError
 from app.domain.types import JsonObject
 from app.pipeline.catalogue import CatalogueSnapshot
-from app.pipeline.clauses import Clause
+from app.pipeline.clauses import Clause, is_relative, kept_mask
 from app.pipeline.columns import BoolArray, FloatArray, IntArray, Token
 from app.pipeline.filters import parse_filter
 from app.pipeline.scenarios import OVER_A_GIVEN_LIST
@@ -75,7 +75,14 @@ class Rule:
         return scenario in self.scenarios if self.scenarios else scenario not in CALLERS_OWN
 
     def mask(self, catalogue: CatalogueSnapshot, about: int | None) -> BoolArray:
-        """Bool (items,): the items it speaks of."""
+        """Bool (items,), read-only: the items it speaks of."""
+        if self.clause is not None and not self.item_ids:
+            return kept_mask(self.clause, catalogue, about)
+        if self.clause is not None and is_relative(self.clause):
+            return self._spoken_of(catalogue, about)
+        return catalogue.remembered((self.item_ids, self.clause), lambda: self._spoken_of(catalogue, None))
+
+    def _spoken_of(self, catalogue: CatalogueSnapshot, about: int | None) -> BoolArray:
         if not self.item_ids and self.clause is None:
             return np.ones(len(catalogue), dtype=np.bool_)
         spoken = np.zeros(len(catalogue), dtype=np.bool_)
@@ -143,13 +150,20 @@ def acting(rules: Sequence[Rule], scenario: str) -> tuple[Rule, ...]:
 
 
 def lifts(rules: Sequence[Rule], catalogue: CatalogueSnapshot, about: int | None) -> FloatArray | None:
-    """float64 (items,): standard deviations of score that boosts add and buries take; None without any."""
-    total: FloatArray | None = None
+    """float64 (items,), read-only: standard deviations that boosts add and buries take; None without any."""
+    moving = tuple(rule for rule in rules if rule.kind in {RuleKind.BOOST, RuleKind.BURY})
+    if not moving:
+        return None
+    if any(rule.clause is not None and is_relative(rule.clause) for rule in moving):
+        return _lifts(moving, catalogue, about)
+    return catalogue.remembered(moving, lambda: _lifts(moving, catalogue, None))
+
+
+def _lifts(rules: Sequence[Rule], catalogue: CatalogueSnapshot, about: int | None) -> FloatArray:
+    total = np.zeros(len(catalogue))
     for rule in rules:
-        if rule.kind in {RuleKind.BOOST, RuleKind.BURY}:
-            total = np.zeros(len(catalogue)) if total is None else total
-            sign = 1.0 if rule.kind is RuleKind.BOOST else -1.0
-            total += sign * rule.strength * rule.mask(catalogue, about)
+        sign = 1.0 if rule.kind is RuleKind.BOOST else -1.0
+        total[rule.mask(catalogue, about)] += sign * rule.strength
     return total
 
 

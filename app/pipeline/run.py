@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from app.pipeline import blend
-from app.pipeline.adjust import adjusted
+from app.pipeline.adjust import adjusted, adjustments
 from app.pipeline.admission import admissible
 from app.pipeline.columns import BoolArray, FloatArray, IntArray
 from app.pipeline.question import Question
 from app.pipeline.rerank import category_vectors, diversified, pool_size
 from app.pipeline.rules import PINNED, Caps, pins
+from app.pipeline.scenarios import EXPLORE
 from app.pipeline.sources import named, scores_of, shares_of, steps
 
 POOL_UNDER_CAPS = 4
@@ -51,11 +52,17 @@ class Listed:
 
 @dataclass(slots=True)
 class _Draft:
-    """A list while it grows."""
+    """A list while it grows.
+
+    Attributes:
+        mask: What may still stand in it.
+        by: What is added to and taken from scores.
+    """
 
     n: int
     mask: BoolArray
     caps: Caps
+    by: FloatArray | None = None
     positions: list[IntArray] = field(default_factory=list)
     scores: list[FloatArray] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
@@ -105,7 +112,8 @@ def listed(question: Question) -> Listed:
     """
     mask, catalogue = admissible(question), question.catalogue
     pinned = pins(question.rules, catalogue, mask)[: question.request.n]
-    draft = _Draft(question.request.n - len(pinned), mask, Caps(question.rules, catalogue, question.about))
+    caps = Caps(question.rules, catalogue, question.about)
+    draft = _Draft(question.request.n - len(pinned), mask, caps, adjustments(question))
     mask[[position for _, position in pinned]] = False
     draft.caps.count(position for _, position in pinned)
     apart = _quotas(question, draft)
@@ -114,9 +122,9 @@ def listed(question: Question) -> Listed:
     for source in question.scenario.fallback:
         if draft.missing <= 0 or not draft.mask.any():
             break
-        scores = scores_of(source, question)
+        scores = scores_of(source, question, draft.mask)
         if scores is not None:
-            lifted = adjusted(scores, question)
+            lifted = adjusted(scores, draft.by)
             picked = draft.best(lifted, draft.missing, catalogue.rank)
             shares = shares_of(source, scores[picked]) if lifted is scores else steps(len(picked))
             draft.take(picked, shares, source)
@@ -130,11 +138,13 @@ def _quotas(question: Question, draft: _Draft) -> list[tuple[int, int, str]]:
     found: list[tuple[int, int, str]] = []
     n = draft.n
     for source, share in question.scenario.quotas:
-        scores = scores_of(source, question)
+        scores = scores_of(source, question, draft.mask)
         most = min(n - len(found), int(share * n + 0.5))
         if scores is None or most <= 0:
             continue
-        picked = draft.best(adjusted(scores, question), most, question.catalogue.rank).tolist()
+        # An even draw stays even.
+        by = None if source == EXPLORE else draft.by
+        picked = draft.best(adjusted(scores, by), most, question.catalogue.rank).tolist()
         found += [
             (int((number + 1) * n / len(picked)) - 1, position, named(source, question))
             for number, position in enumerate(picked)
@@ -147,11 +157,13 @@ def _take_own(question: Question, draft: _Draft) -> int:
     parts = [
         (weight, scores, source)
         for source, weight in question.scenario.sources
-        if (scores := scores_of(source, question)) is not None
+        if (scores := scores_of(source, question, draft.mask)) is not None
     ]
     if not parts or draft.n <= 0 or not draft.mask.any():
         return 0
-    z_scores = adjusted(blend.blended([(weight, scores) for weight, scores, _ in parts]), question)
+    z_scores = blend.blended([(weight, scores) for weight, scores, _ in parts])
+    if draft.by is not None:
+        z_scores = z_scores + draft.by
     picked = _diverse(question, draft, z_scores) if question.diversity > 0 else None
     if picked is None:
         picked = draft.best(z_scores, draft.n, question.catalogue.rank)

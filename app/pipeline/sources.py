@@ -9,9 +9,8 @@ import numpy as np
 from app.domain.recommendations import RecommendationRequest
 from app.domain.types import Query
 from app.pipeline import candidates, scenarios
-from app.pipeline.admission import admissible
 from app.pipeline.buy_again import buy_again
-from app.pipeline.columns import FloatArray
+from app.pipeline.columns import BoolArray, FloatArray
 from app.pipeline.explore import draw
 from app.pipeline.history import Past
 from app.pipeline.question import Question
@@ -27,8 +26,16 @@ def named(source: str, question: Question) -> str:
     return source
 
 
-def scores_of(source: str, question: Question) -> FloatArray | None:
-    """float64 (items,) of a source, or None where it has nothing to say."""
+def scores_of(source: str, question: Question, mask: BoolArray) -> FloatArray | None:
+    """float64 (items,) of a source, or None where it has nothing to say.
+
+    Args:
+        source: Its name.
+        question: What is asked.
+        mask: Bool (items,), what may be shown: exploration draws among that.
+    """
+    if source == scenarios.EXPLORE:
+        return draw(question, mask)
     if source in scenarios.MODEL_SOURCES:
         return _model_scores(source, question) if question.model is not None else None
     own = _OWN.get(source)
@@ -122,7 +129,6 @@ _OWN: Mapping[str, Callable[[Question], FloatArray | None]] = {
     scenarios.CONTENT: _content_scores,
     scenarios.TOGETHER: _together_scores,
     scenarios.BUY_AGAIN: _buy_again_scores,
-    scenarios.EXPLORE: lambda question: draw(question, admissible(question)),
     scenarios.GIVEN: _given_scores,
 }
 _SHARED = frozenset({scenarios.POPULAR, scenarios.TRENDING, scenarios.CONTENT, scenarios.TOGETHER})

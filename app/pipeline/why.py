@@ -9,7 +9,7 @@ import numpy as np
 from app.domain.recommendations import Step
 from app.pipeline import blend
 from app.pipeline.adjust import novelty, rotation
-from app.pipeline.admission import restrictions
+from app.pipeline.admission import admissible, restrictions
 from app.pipeline.question import Question
 from app.pipeline.rules import Caps, RuleKind
 from app.pipeline.run import Listed
@@ -45,7 +45,7 @@ def _said(question: Question, place: int) -> Iterator[Step]:
     weighed = [(source, f"weight {weight:g}") for source, weight in scenario.sources]
     apart = [(source, f"{share:.0%} of the places") for source, share in scenario.quotas]
     for source, part in (*weighed, *apart):
-        scores = scores_of(source, question)
+        scores = scores_of(source, question, admissible(question))
         name = named(source, question)
         if scores is None or not np.isfinite(scores[place]):
             yield Step("source", f"{name} ({part}) says nothing of it", None)

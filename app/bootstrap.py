@@ -34,6 +34,7 @@ from app.api.settings import ApiSettings
 from app.domain.errors import InvalidInputError
 from app.domain.ids import new_ulid
 from app.domain.ports import ArtifactStore, Dump, ListCache, QuotaStore, ScorerLoader, Stores
+from app.domain.steering import Schedule
 from app.domain.types import Job, KeyKind
 from app.domain.weights import DEFAULT_WEIGHTS, EventWeight
 from app.services.catalogue import Catalogue
@@ -134,6 +135,11 @@ def weights_of(settings: Settings) -> Mapping[str, EventWeight]:
     return {**DEFAULT_WEIGHTS, **own}
 
 
+def schedule_of(settings: Settings) -> Schedule:
+    """When models are trained again, where nothing else is written."""
+    return Schedule(settings.retrain_every_s, settings.retrain_after_events)
+
+
 def build(base: Foundation) -> Services:
     """Every use case of an API process, not started yet.
 
@@ -169,6 +175,7 @@ def build(base: Foundation) -> Services:
             cache=base.cache,
             audit=stores.audit,
             metrics=base.metrics,
+            schedule=schedule_of(settings),
         ),
         users=make_users(base),
     )
@@ -332,8 +339,8 @@ def make_running_jobs(base: Foundation) -> Jobs:
             clock=base.clock,
             metrics=base.metrics,
             retrain=lambda trigger: jobs.retrain(trigger=trigger),
-            every_s=settings.retrain_every_s,
-            after_events=settings.retrain_after_events,
+            schedule=schedule_of(settings),
+            definitions=base.stores.definitions,
         )
     )
     return jobs

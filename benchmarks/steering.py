@@ -212,6 +212,7 @@ async def opened(folder: Path, items: Sequence[Item]) -> Shop:
     await stores.items.put(items)
     await ingest.start()
     await recommend.start()
+    await popularity.refresh_baskets()
 
     async def write(kind: DefinitionKind, name: str, body: JsonObject) -> None:
         await stores.definitions.put(kind, name, body, by="benchmark")

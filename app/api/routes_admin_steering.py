@@ -23,11 +23,13 @@ from app.api.schemas_steering import (
     RulesAnswer,
     ScenarioBody,
     ScenariosAnswer,
+    ScheduleAnswer,
+    ScheduleBody,
     VersionAnswer,
     VersionsAnswer,
 )
 from app.api.values import Id
-from app.domain.steering import DefinitionKind
+from app.domain.steering import DefinitionKind, Schedule
 from app.domain.types import Subject
 
 router = admin_router()
@@ -156,6 +158,21 @@ async def put_event_weights(
     """Sessions, trending and popular lists go by them at once, models from their next training on."""
     weights = await services.steering.put_event_weights(body.to_body(), by=caller.actor)
     return EventWeightsAnswer.of(weights)
+
+
+@router.get("/admin/schedule", response_model=ScheduleAnswer, summary="Read the schedule of training")
+async def get_schedule(_: Admin, services: ServicesDep) -> ScheduleAnswer:
+    """The one written here, else the configured one."""
+    return ScheduleAnswer.model_validate(await services.steering.schedule())
+
+
+@router.put("/admin/schedule", response_model=ScheduleAnswer, summary="Write the schedule of training")
+async def put_schedule(
+    caller: Admin, body: Annotated[ScheduleBody, Body(ScheduleBody)], services: ServicesDep
+) -> ScheduleAnswer:
+    """In place of the configured one, within seconds, in every process that trains."""
+    wanted = Schedule(body.every_s, body.after_events)
+    return ScheduleAnswer.model_validate(await services.steering.put_schedule(wanted, by=caller.actor))
 
 
 @router.delete("/admin/cache", status_code=204, summary="Empty the cache")

@@ -281,5 +281,25 @@ class EventWeightsAnswer(Answer):
         return cls(weights=shown)
 
 
+class ScheduleBody(Schema):
+    """When models are trained again by themselves; null: not for this reason."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"every_s": 86400, "after_events": None}]})
+
+    every_s: Annotated[float, Field(ge=1, le=31_536_000)] | None = Field(
+        default=None, description="Seconds from one training to the next."
+    )
+    after_events: Annotated[int, Field(ge=1, le=10**12)] | None = Field(
+        default=None, description="New event lines since the last one."
+    )
+
+
+class ScheduleAnswer(Answer):
+    """The schedule in force."""
+
+    every_s: float | None
+    after_events: int | None
+
+
 def _ids(answer: Recommendation | None) -> list[str]:
     return [] if answer is None else [item.item_id for item in answer.items]

@@ -35,3 +35,16 @@ class Definition:
     revision: int
     at: datetime
     by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When models are trained again by themselves; None: not for this reason.
+
+    Attributes:
+        every_s: Seconds from one training to the next.
+        after_events: New event lines since the last one.
+    """
+
+    every_s: float | None = None
+    after_events: int | None = None

@@ -12,7 +12,7 @@ import structlog
 
 from app.domain.errors import StorageUnavailableError
 from app.domain.ports import Clock, DefinitionStore
-from app.domain.steering import Definition, DefinitionKind
+from app.domain.steering import Definition, DefinitionKind, Schedule
 from app.domain.types import JsonObject
 from app.domain.weights import EventWeight
 from app.pipeline.rules import Rule, rule_of
@@ -22,7 +22,7 @@ from app.telemetry import Metrics, failure
 
 _log = structlog.get_logger(__name__)
 
-EVENT_WEIGHTS = "event-weights"
+EVENT_WEIGHTS, SCHEDULE = "event-weights", "schedule"
 
 
 def weights_in(body: JsonObject) -> dict[str, EventWeight]:
@@ -34,9 +34,19 @@ async def weights_over(
     base: Mapping[str, EventWeight], definitions: DefinitionStore
 ) -> dict[str, EventWeight]:
     """The weights in force, for what reads them once. Raises `StorageUnavailableError`."""
+    return {**base, **weights_in(await _setting(EVENT_WEIGHTS, definitions) or {})}
+
+
+async def schedule_over(base: Schedule, definitions: DefinitionStore) -> Schedule:
+    """The schedule in force: the one written, else the configured one. Raises `StorageUnavailableError`."""
+    written = await _setting(SCHEDULE, definitions)
+    return base if written is None else Schedule(written["every_s"], written["after_events"])
+
+
+async def _setting(name: str, definitions: DefinitionStore) -> JsonObject | None:
     found = await definitions.current()
-    written = [one.body for one in found if (one.kind, one.name) == (DefinitionKind.SETTING, EVENT_WEIGHTS)]
-    return {**base, **weights_in(written[0] or {})} if written else dict(base)
+    kind = DefinitionKind.SETTING
+    return next((one.body for one in found if (one.kind, one.name) == (kind, name)), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,14 @@
-"""What a merchandiser steers: scenarios, rules, the weights of events, the cache. Every write is audited."""
+"""What a merchandiser steers: scenarios, rules, event weights, schedule, cache. Every write is audited."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from app.domain.errors import FieldError, InvalidInputError, NotFoundError, StorageUnavailableError
 from app.domain.ports import AuditLog, DefinitionStore, ListCache
 from app.domain.recommendations import Recommendation, RecommendationRequest
-from app.domain.steering import Definition, DefinitionKind
+from app.domain.steering import Definition, DefinitionKind, Schedule
 from app.domain.types import JsonObject, Subject
 from app.domain.weights import EventWeight
 from app.pipeline.rules import Rule, rule_of
@@ -16,7 +16,7 @@ from app.pipeline.scenarios import SCENARIOS, body_of, scenario_of
 from app.services.live_catalogue import SUBJECT as CATALOGUE
 from app.services.popularity import Popularity
 from app.services.recommend import Recommend
-from app.services.steering import EVENT_WEIGHTS, LiveSteering
+from app.services.steering import EVENT_WEIGHTS, SCHEDULE, LiveSteering, schedule_over
 from app.telemetry import Metrics
 
 NO_SCENARIO, NO_RULE = "There is no such scenario.", "There is no such rule."
@@ -56,6 +56,7 @@ class SteeringAdmin:
         cache: Emptied on demand.
         audit: Every write.
         metrics: Counts what went wrong.
+        schedule: As configured.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class SteeringAdmin:
         cache: ListCache,
         audit: AuditLog,
         metrics: Metrics,
+        schedule: Schedule,
     ) -> None:
         self._definitions = definitions
         self._live = live
@@ -76,6 +78,7 @@ class SteeringAdmin:
         self._cache = cache
         self._audit = audit
         self._metrics = metrics
+        self._schedule = schedule
 
     # --- Scenarios ---
 
@@ -185,6 +188,17 @@ class SteeringAdmin:
             # They are counted anew at the next look; sessions go by the new weights already.
             self._metrics.degraded.labels("popularity", "storage-unavailable").inc()
         return self.event_weights
+
+    # --- Schedule ---
+
+    async def schedule(self) -> Schedule:
+        """The one in force."""
+        return await schedule_over(self._schedule, self._definitions)
+
+    async def put_schedule(self, schedule: Schedule, *, by: str) -> Schedule:
+        """It counts within seconds, in every process that trains."""
+        await self._put(DefinitionKind.SETTING, SCHEDULE, asdict(schedule), by=by)
+        return schedule
 
     # --- Cache ---
 

@@ -10,9 +10,11 @@ from datetime import datetime, timedelta
 import structlog
 
 from app.domain.errors import JobRunningError, StorageUnavailableError
-from app.domain.ports import Clock, EventStore, JobStore
+from app.domain.ports import Clock, DefinitionStore, EventStore, JobStore
+from app.domain.steering import Schedule
 from app.domain.types import Job
 from app.services.jobs import ENDED, EVENTS_SEQ
+from app.services.steering import schedule_over
 from app.telemetry import Metrics
 
 _log = structlog.get_logger(__name__)
@@ -27,8 +29,8 @@ class RetrainTriggers:
         clock: The time.
         metrics: Counts looks that failed.
         retrain: Queues a job, given what triggered it.
-        every_s: Seconds from one job to the next; None for no schedule.
-        after_events: New event lines since the last job; None for no such trigger.
+        schedule: What is due when, where nothing else is written.
+        definitions: Where something else may be written.
         check_s: Seconds between two looks.
     """
 
@@ -40,8 +42,8 @@ class RetrainTriggers:
         clock: Clock,
         metrics: Metrics,
         retrain: Callable[[str], Awaitable[Job]],
-        every_s: float | None,
-        after_events: int | None,
+        schedule: Schedule,
+        definitions: DefinitionStore,
         check_s: float = 5.0,
     ) -> None:
         self._jobs = jobs
@@ -49,18 +51,17 @@ class RetrainTriggers:
         self._clock = clock
         self._metrics = metrics
         self._retrain = retrain
-        self._every_s = every_s
-        self._after_events = after_events
-        self._check_s = min(check_s, every_s or check_s)
+        self._schedule = schedule
+        self._definitions = definitions
+        self._check_s = min(check_s, schedule.every_s or check_s)
         self._began: datetime | None = None
         self._skipped_for: tuple[str, str] | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begin to look, if anything can trigger."""
+        """Begin to look."""
         self._began = self._clock.now()
-        if self._every_s is not None or self._after_events is not None:
-            self._task = asyncio.create_task(self._run(), name="jobs.triggers")
+        self._task = asyncio.create_task(self._run(), name="jobs.triggers")
 
     async def stop(self) -> None:
         """Stop looking."""
@@ -75,8 +76,9 @@ class RetrainTriggers:
 
     async def check(self) -> Job | None:
         """Queue a retraining if one is due and none is running; one that nobody runs any more is not."""
+        schedule = await schedule_over(self._schedule, self._definitions)
         newest = next(iter((await self._jobs.page(limit=1, cursor=None)).rows), None)
-        trigger = await self._due(newest)
+        trigger = await self._due(newest, schedule)
         if trigger is None:
             return None
         if newest is not None and newest.state not in ENDED:
@@ -88,15 +90,15 @@ class RetrainTriggers:
             self._skip(trigger, running.job_id)
             return None
 
-    async def _due(self, newest: Job | None) -> str | None:
-        if self._every_s is not None:
+    async def _due(self, newest: Job | None, schedule: Schedule) -> str | None:
+        if schedule.every_s is not None:
             last = newest.created_at if newest is not None else self._began
-            if last is not None and self._clock.now() - last >= timedelta(seconds=self._every_s):
+            if last is not None and self._clock.now() - last >= timedelta(seconds=schedule.every_s):
                 return "schedule"
-        if self._after_events is not None:
+        if schedule.after_events is not None:
             seen = int(newest.detail.get(EVENTS_SEQ, 0)) if newest is not None else 0
             count, _ = await self._events.count_since(seen)
-            if count >= self._after_events:
+            if count >= schedule.after_events:
                 return "events"
         return None
 

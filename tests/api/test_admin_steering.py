@@ -278,6 +278,14 @@ def test_weights_act_at_once_on_sessions_and_popular_lists(shop: World) -> None:
     assert "bag2" not in ask(shop, "popular", user_id="u9"), "what is against an item leaves the next list"
 
 
+def test_schedule_is_the_configured_one_until_another_is_written(world: World) -> None:
+    assert admin(world, "GET", "schedule") == {"every_s": None, "after_events": None}
+    written = {"every_s": 3600.0, "after_events": 1000}
+    assert admin(world, "PUT", "schedule", json=written) == written
+    assert admin(world, "GET", "schedule") == written
+    assert refusal(world, "PUT", "schedule", {"every_s": 0}) == "/every_s"
+
+
 def test_emptied_cache_gives_a_list_made_anew(shop: World) -> None:
     def served_by(**person: str) -> str:
         return shop.call("POST", "/v1/recommendations", json={"scenario": "home", **person}).json()[
@@ -300,6 +308,7 @@ def test_every_write_stands_in_the_audit_log(shop: World) -> None:
     admin(shop, "PUT", "rules/mine", json={"kind": "boost", "item_ids": ["mug1"]})
     admin(shop, "DELETE", "rules/mine")
     admin(shop, "PUT", "settings/event-weights", json={"weights": {}})
+    admin(shop, "PUT", "schedule", json={"after_events": 10})
     admin(shop, "DELETE", "cache?user_id=u1")
     log = shop.stores.audit
     assert isinstance(log, MemoryAuditLog)
@@ -310,5 +319,6 @@ def test_every_write_stands_in_the_audit_log(shop: World) -> None:
         ("rule.written", "mine"),
         ("rule.deleted", "mine"),
         ("setting.written", "event-weights"),
+        ("setting.written", "schedule"),
         ("cache.purged", "one person"),
     ]

@@ -14,8 +14,10 @@ from app.adapters.memory_stores import memory_stores
 from app.domain.errors import InvalidInputError, JobRunningError, NotFoundError
 from app.domain.leases import LEASE_RAN_OUT
 from app.domain.ports import Stores
+from app.domain.steering import DefinitionKind, Schedule
 from app.domain.types import Event, EventItem, Job, JobState
 from app.services.jobs import Jobs
+from app.services.steering import SCHEDULE
 from app.services.supervisor import Supervisor
 from app.services.triggers import RetrainTriggers
 from app.telemetry import Metrics
@@ -352,8 +354,8 @@ def make_triggers(
         clock=clock,
         metrics=Metrics(),
         retrain=lambda trigger: jobs.retrain(trigger=trigger),
-        every_s=every_s,
-        after_events=after_events,
+        schedule=Schedule(every_s, after_events),
+        definitions=stores.definitions,
         check_s=3600.0,
     )
 
@@ -364,6 +366,23 @@ async def add_events(stores: Stores, number: int, *, first: int = 0) -> None:
         for n in range(number)
     ]
     await stores.events.append(events, create_unknown=True)
+
+
+async def test_written_schedule_stands_in_place_of_the_configured_one(
+    stores: Stores, clock: FixedClock
+) -> None:
+    jobs = make_jobs(stores, clock)
+    triggers = make_triggers(stores, clock, jobs, every_s=100.0)
+    await triggers.start()
+    body = {"every_s": None, "after_events": 5}
+    await stores.definitions.put(DefinitionKind.SETTING, SCHEDULE, body, by="key:k")
+    clock.move(seconds=101)
+    assert await triggers.check() is None
+    await add_events(stores, 5)
+    job = await triggers.check()
+    assert job is not None
+    assert job.trigger == "events"
+    await triggers.stop()
 
 
 async def test_schedule_waits_for_its_time(stores: Stores, clock: FixedClock) -> None:

@@ -251,7 +251,10 @@ async def new_items(shop: Shop) -> dict[str, Any]:
     waited = []
     people = (f"n{number}" for number in itertools.count())
     for number in range(20):
-        made = replace(stock(1, np.random.default_rng(number))[0], item_id=f"new{number}", published_at=NEW)
+        published_at = NEW + timedelta(hours=number + 1)
+        made = replace(
+            stock(1, np.random.default_rng(number))[0], item_id=f"new{number}", published_at=published_at
+        )
         await shop.put([made])
         for answers in range(1, 1001):
             request = RecommendationRequest(

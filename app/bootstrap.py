@@ -126,6 +126,19 @@ def lay_foundation(
     )
 
 
+def check_workers(settings: Settings) -> None:
+    """Refuse several processes that would each know something else.
+
+    Raises:
+        InvalidInputError: SQLite, or no Redis, with more than one.
+    """
+    if settings.workers > 1 and settings.database_url.startswith("sqlite"):
+        raise InvalidInputError("RECSERVE_WORKERS: several processes need PostgreSQL; SQLite keeps to one.")
+    if settings.workers > 1 and settings.redis_url is None:
+        # Lists kept inside one process could not follow what another is told.
+        raise InvalidInputError("RECSERVE_WORKERS: several processes need RECSERVE_REDIS_URL.")
+
+
 def weights_of(settings: Settings) -> Mapping[str, EventWeight]:
     """The weights of events: the built-in ones under those of the settings."""
     own = {

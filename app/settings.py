@@ -38,6 +38,12 @@ class Settings(BaseSettings):
     tenant: str = Field(default="default", min_length=1, max_length=64, description="The tenant served.")
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8080, ge=0, le=65_535, description="Port to listen on.")
+    workers: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="Processes that serve; more than one needs PostgreSQL and Redis.",
+    )
     user_token_secret: SecretStr | None = Field(
         default=None,
         min_length=32,

@@ -14,21 +14,28 @@ from pathlib import Path
 from typing import Any, Literal, TextIO
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 METRICS_MEDIA_TYPE = CONTENT_TYPE_LATEST
 _LATENCY_BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2, 5)
 _FRAMES_SHOWN = 12
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 HELD_LINES = 256
 HELD_S = 0.05
 
 
 class Metrics:
-    """The process's figures in a registry of its own, so that tests and processes do not share any."""
+    """The process's figures in a registry of its own, so that tests and processes do not share any.
 
-    def __init__(self) -> None:
+    Args:
+        shared_folder: Where the processes of one service keep their figures, which are then given added up;
+            `METRICS_FOLDER` must have named it before prometheus_client was imported. None: a lone process.
+    """
+
+    def __init__(self, *, shared_folder: Path | None = None) -> None:
         self.registry = CollectorRegistry()
+        self._shared_folder = shared_folder
         self._of_requests: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self.requests = Counter(
             "recserve_http_requests_total",
@@ -44,7 +51,10 @@ class Metrics:
             registry=self.registry,
         )
         self.in_flight = Gauge(
-            "recserve_http_requests_in_flight", "Requests being answered.", registry=self.registry
+            "recserve_http_requests_in_flight",
+            "Requests being answered.",
+            registry=self.registry,
+            multiprocess_mode="livesum",
         )
         self.crashes = Counter(
             "recserve_http_crashes_total", "Requests that ended in a bug.", ("route",), registry=self.registry
@@ -108,7 +118,16 @@ class Metrics:
 
     def exposition(self) -> bytes:
         """All figures in Prometheus's text format."""
-        return generate_latest(self.registry)
+        if self._shared_folder is None:
+            return generate_latest(self.registry)
+        together = CollectorRegistry()
+        multiprocess.MultiProcessCollector(together, path=str(self._shared_folder))  # type: ignore[no-untyped-call]  # the library's
+        return generate_latest(together)
+
+
+def forget_process(pid: int) -> None:
+    """Take what a process that ended was doing out of the figures of what is being done."""
+    multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]  # the library's
 
 
 class RequestLines:

@@ -21,6 +21,9 @@ def serve(
     port: Annotated[
         int | None, typer.Option(min=0, max=65_535, help="Port to listen on; before RECSERVE_PORT.")
     ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Processes that serve; before RECSERVE_WORKERS.")
+    ] = None,
 ) -> None:
     """Start the service. SIGTERM and Ctrl-C let the requests in flight end first.
 
@@ -28,17 +31,18 @@ def serve(
     Examples:
       recserve serve
       recserve serve --host 0.0.0.0 --port 8081
+      recserve serve --workers 4
       RECSERVE_REDIS_URL=redis://localhost:6379/0 recserve serve
     """
     from app.cli.opened import check_schema
-    from app.main import PortTakenError
+    from app.main import FleetError, PortTakenError
     from app.main import serve as run_service
 
-    settings = load_settings(host=host, port=port)
+    settings = load_settings(host=host, port=port, workers=workers)
     run(check_schema(settings))
     try:
         run_service(settings)
-    except PortTakenError as error:
+    except (PortTakenError, FleetError) as error:
         raise FailedError(str(error)) from error
 
 

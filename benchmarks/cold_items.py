@@ -23,11 +23,13 @@ from app.evaluation.metrics import summary
 from app.evaluation.protocol import Cases, Score
 from app.evaluation.protocol import run as ask
 from app.evaluation.ragged import grouped
+from app.evaluation.report import figure, markdown
 from app.training.build import plan
 from app.training.evaluate import sample
 from app.training.fit import compiled_score
 from app.training.task import Member, Task, fit_member
 from app.training.warm import Likeness
+from benchmarks.marked import write
 from benchmarks.quality.reading import item_attributes, user_rows
 from benchmarks.warm_start import LINES_FIT
 from models.base import Attributes, Interactions, Value
@@ -154,6 +156,19 @@ def _guess(network: Any, cold: Cold) -> None:  # noqa: ANN401 (Keras has no type
     vectors.assign(np.where(had[:, None], table, rows))
 
 
+def as_markdown(found: Mapping[str, Any]) -> str:
+    """The table of the docs."""
+    names = [f"{metric} {among}" for among in ("all", "cold") for metric in ("hr@10", "ndcg@10")]
+    return markdown(
+        ("model", *(f"{name} items" for name in names), "fit, s"),
+        [
+            [f"`{model}`", *(figure(one[name], digits=4) for name in names), f"{one['cpu_s']:.0f}"]
+            for model, one in found["models"].items()
+        ]
+        + [["by chance", "", "", figure(found["hr@10 cold by chance"], digits=4), "", ""]],
+    )
+
+
 def main() -> None:
     """Parse the arguments, fit, print, write."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -163,6 +178,7 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=0.1, help="of the described items that nobody had")
     parser.add_argument("--users", type=int, default=None, help="only the first lines of the file")
     parser.add_argument("--out", type=Path, default=None, help="JSON")
+    parser.add_argument("--docs", type=Path, default=None, help="write the table into this page")
     given = parser.parse_args()
     cold = held_out(given.data, given.items, share=given.share, users=given.users)
     chance = round(K / int(cold.is_cold.sum()), 5)
@@ -180,9 +196,12 @@ def main() -> None:
         member = fitted(name, cold)
         models[name] = measured(member.score, cold) | {"cpu_s": round(time.process_time() - started, 1)}
         print(name, json.dumps(models[name]), flush=True)
+    body = {**facts, "models": models}
     if given.out is not None:
         given.out.parent.mkdir(parents=True, exist_ok=True)
-        given.out.write_text(json.dumps({**facts, "models": models}, indent=1) + "\n", encoding="utf-8")
+        given.out.write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")
+    if given.docs is not None:
+        write(given.docs, "cold items", as_markdown(body))
 
 
 if __name__ == "__main__":

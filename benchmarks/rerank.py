@@ -28,6 +28,7 @@ from app.pipeline.blend import standardised, top
 from app.pipeline.rerank import diversified, pool_size, unit_rows
 from app.pipeline.run import POOL_UNDER_CAPS
 from app.training.evaluate import sample
+from benchmarks.marked import write
 from benchmarks.quality.errors import RefusedError
 from benchmarks.quality.fitting import fit_one
 from benchmarks.quality.learning import Files, Learning, learn
@@ -42,7 +43,6 @@ SETTINGS: Sequence[tuple[str, float]] = (
 )
 K = 10
 PEOPLE = 4000
-MARKS = ("<!-- rerank -->", "<!-- end of rerank -->")
 COLUMNS = (
     "setting",
     "NDCG@10",
@@ -196,13 +196,6 @@ def as_markdown(rows: Sequence[Row]) -> str:
     )
 
 
-def with_table(text: str, rows: Sequence[Row]) -> str:
-    """The page with the table between its marks replaced."""
-    start, end = MARKS
-    before, _, rest = text.partition(start)
-    return f"{before}{start}\n{as_markdown(rows)}\n{end}{rest.partition(end)[2]}"
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print the table, write the figures."""
     options = _parser().parse_args(arguments)
@@ -218,8 +211,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         body = {"model": options.model, "people": min(PEOPLE, len(learning.task.validation)), "rows": rows}
         options.out.write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")
     if options.docs is not None:
-        page = with_table(options.docs.read_text(encoding="utf-8"), rows)
-        options.docs.write_text(page, encoding="utf-8")
+        write(options.docs, "rerank", as_markdown(rows))
     return 0
 
 

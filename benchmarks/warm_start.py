@@ -15,8 +15,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from app.evaluation.report import figure, markdown
 from app.training import benchmark
 from app.training.build import Plan, plan
 from app.training.evaluate import MAX_VALIDATED, cases, sample
@@ -24,6 +25,7 @@ from app.training.fit import History, fit
 from app.training.fitted import numbers_until
 from app.training.task import Task
 from app.training.warm import shortened, start_of
+from benchmarks.marked import write
 from benchmarks.quality.learning import Files, learn
 from models.base import Value
 
@@ -33,6 +35,19 @@ if TYPE_CHECKING:
 SHOP = Path("data/online_retail/online_retail.parquet")
 NEW_DAYS = 28
 SEED = 7
+COLUMNS = (
+    "model",
+    "data",
+    "new items",
+    "from nothing",
+    "epochs",
+    "s",
+    "warm",
+    "epochs",
+    "s",
+    "of the NDCG",
+    "of the time",
+)
 LINES_FIT: Mapping[str, Value] = {
     "epochs": 40,
     "patience": 5,
@@ -113,7 +128,7 @@ def lines(path: Path, *, users: int | None, share: float) -> Grown:
     return Grown(path.stem, before.task, before.item_ids, after.task, after.item_ids)
 
 
-def fitted(chosen: Plan, task: Task, begin: Callable[[Recommender], None] = lambda _: None) -> Fit:
+def fitted(chosen: Plan, task: Task, begin: Callable[[Recommender], None] | None = None) -> Fit:
     """A fit until validation says stop."""
     started = time.process_time()
     recommender, history = fit(
@@ -156,6 +171,29 @@ def _plan(model: str, *, of_lines: bool) -> Plan:
     return plan(model, {name: value for name, value in LINES_FIT.items() if of_lines and name in known})
 
 
+def as_markdown(found: Sequence[Mapping[str, Any]]) -> str:
+    """The table of the docs."""
+    return markdown(
+        COLUMNS,
+        [
+            [
+                f"`{one['model']}`",
+                one["data"],
+                str(one["items"][1] - one["items"][0]),
+                *(_cells(one["full"])),
+                *(_cells(one["warm"])),
+                f"{one['ndcg_share']:.3f}",
+                f"{one['time_share']:.2f}",
+            ]
+            for one in found
+        ],
+    )
+
+
+def _cells(fit: Mapping[str, Any]) -> list[str]:
+    return [figure(fit["ndcg@10"], digits=4), str(fit["epochs"]), f"{fit['cpu_s']:.0f}"]
+
+
 def main() -> None:
     """Parse the arguments, fit, print, write."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -164,6 +202,7 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=None, help="only the first lines of the file")
     parser.add_argument("--share", type=float, default=0.85, help="of the lines that the live version knows")
     parser.add_argument("--out", type=Path, default=None, help="JSON; lines that stand there are kept")
+    parser.add_argument("--docs", type=Path, default=None, help="write the table of --out into this page")
     given = parser.parse_args()
     grown = None if given.data is None else lines(given.data, users=given.users, share=given.share)
     for model in given.models.split(","):
@@ -172,6 +211,9 @@ def main() -> None:
         print(json.dumps(found), flush=True)
         if given.out is not None:
             _keep(given.out, found)
+            if given.docs is not None:
+                table = as_markdown(json.loads(given.out.read_text(encoding="utf-8")))
+                write(given.docs, "warm start", table)
 
 
 def _keep(path: Path, found: dict[str, object]) -> None:

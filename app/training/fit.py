@@ -92,7 +92,7 @@ def fit(
     on_epoch: OnEpoch,
     on_step: OnStep = lambda _epoch, _share: None,
     deadline_s: float | None = None,
-    begin: Begin = lambda _: None,
+    begin: Begin | None = None,
 ) -> tuple[Recommender, History]:
     """Fit a fresh network.
 
@@ -206,15 +206,18 @@ class _Best:
             recommender.set_weights(self._weights)
 
 
-def _start(chosen: Plan, interactions: Interactions, *, seed: int, begin: Begin) -> tuple[Recommender, Step]:
+def _start(
+    chosen: Plan, interactions: Interactions, *, seed: int, begin: Begin | None
+) -> tuple[Recommender, Step]:
     recommender = network(chosen, interactions.n_items, seed=seed)
     half_life_days = float(chosen.training["target_half_life_days"])
     recommender.start_from(batches.popularity(interactions, half_life_days))
-    begin(recommender)
+    if begin is not None:
+        begin(recommender)
     known = None
     if recommender.targets == "places":
         _set_criterion(recommender, chosen, interactions.n_items)
-        known = _known(chosen, interactions)
+        known = _known(chosen, interactions, is_baked=begin is not None)
     decay = float(chosen.training.get("weight_decay", 0.0))
     return recommender, Step(recommender, weight_decay=decay, known=known, seed=seed)
 
@@ -227,12 +230,12 @@ def _set_criterion(recommender: Recommender, chosen: Plan, n_items: int) -> None
         recommender.criterion = partial(losses.generalised_bce, n_items=n_items, calibration=calibration)
 
 
-def _known(chosen: Plan, interactions: Interactions) -> Known | None:
+def _known(chosen: Plan, interactions: Interactions, *, is_baked: bool) -> Known | None:
     attributes = interactions.attributes
     if attributes is None or not len(attributes.indices):
         return None
     has_events = np.bincount(interactions.item, minlength=interactions.n_items + 1) > 0
-    return Known(attributes, has_events, float(chosen.training.get("id_dropout", 0.0)))
+    return Known(attributes, has_events, float(chosen.training.get("id_dropout", 0.0)), is_baked)
 
 
 def _one_epoch(

@@ -28,11 +28,13 @@ class Known:
         attributes: Of the items.
         has_events: bool (n + 1,), whose own vector is fitted; the others' are made of attributes alone.
         id_dropout: Share of the own vectors that a step leaves out, so that attributes learn to stand alone.
+        is_baked: Whether the network's table holds what an earlier fit read, attributes included.
     """
 
     attributes: Attributes
     has_events: NDArray[np.bool_]
     id_dropout: float = 0.0
+    is_baked: bool = False
 
 
 class Step:
@@ -168,6 +170,8 @@ class _ItemRows:
             size = (len(known.attributes), int(items.vectors.shape[1]))
             normal = np.random.default_rng(seed).normal(0.0, size[1] ** -0.5, size).astype(np.float32)
             self._attribute = _Moments(tf.Variable(normal, trainable=False))
+            if known.is_baked:
+                self._part(known)
 
     def gathered(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The rows that the batch needs, as they are stored."""
@@ -209,6 +213,20 @@ class _ItemRows:
         for name, (moments, rows) in of_rows.items():
             slope = self._tf.convert_to_tensor(slopes[name])
             moments.move_rows(batch[rows], stored[name], slope, rate)
+
+    def _part(self, known: Known) -> None:
+        """Part what is read into attributes' vectors, the means of their items', and what is left as own.
+
+        An item with events is then read as before, and one without by its attributes' means.
+        """
+        tf, vectors = self._tf, self._own.weight.value()
+        batch = Bags(known.attributes).of(np.arange(len(known.has_events), dtype=np.int32))
+        counts = known.has_events[batch["attribute_of"]].astype(np.float32)[:, None]
+        rows, places = len(batch["attribute_rows"]), batch["attribute_idx"]
+        total = tf.math.unsorted_segment_sum(tf.gather(vectors, batch["attribute_of"]) * counts, places, rows)
+        means = total / tf.maximum(tf.math.unsorted_segment_sum(counts, places, rows), 1.0)
+        self._attribute.weight.scatter_update(tf.IndexedSlices(means, batch["attribute_rows"]))
+        self._own.weight.assign(vectors - self._sums(batch, means, len(known.has_events)))
 
     def bake(self) -> None:
         """Put the vectors as they are read into the network's table."""

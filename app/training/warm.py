@@ -32,8 +32,10 @@ MOST_IN_A_ROW = 24
 """Then a fit from nothing is due, so that what was learned long ago does not stay for ever."""
 SECONDS_PER_DAY = 86_400.0
 TINY = 1e-6
-EPOCHS_SHARE = 0.2
-"""Of the earlier fit's epochs: three fits and their checks then take less than a quarter of the time."""
+EPOCHS_SHARE = 1 / 3
+"""Of the earlier fit's best epochs; a fit from nothing goes on past its best: a quarter of its time."""
+HALF_LIFE_SHARE = 1 / 3
+"""Of a target's half-life: what is old was learned before, what is new was not."""
 
 Array = NDArray[np.float32]
 Begin = Callable[["Recommender"], None]
@@ -170,16 +172,23 @@ def warm_from(folder: Path, prefix: str, *, chosen: Plan) -> Start | None:
 
 
 def shortened(chosen: Plan, epochs: int) -> Plan:
-    """The plan of a fit that starts warm: fewer epochs, no rise of the learning rate.
+    """The plan of a fit that starts warm: fewer epochs, newer targets, a learning rate that only falls.
 
     Args:
         chosen: As a fit from nothing would be.
         epochs: The earlier fit's.
     """
-    changed: dict[str, Value] = {"epochs": max(1, round(EPOCHS_SHARE * epochs)), "least_steps": 0}
-    if "warm_up" in chosen.training:
-        changed["warm_up"] = 0.0
-    return replace(chosen, training={**chosen.training, **changed})
+    training = chosen.training
+    changed: dict[str, Value] = {
+        "epochs": max(1, round(EPOCHS_SHARE * epochs)),
+        "least_steps": 0,
+        "warm_up": 0.0,
+        "decay": "linear",
+        "target_half_life_days": HALF_LIFE_SHARE * float(training["target_half_life_days"]),
+    }
+    return replace(
+        chosen, training={**training, **{name: changed[name] for name in changed if name in training}}
+    )
 
 
 def _item_axes(chosen: Plan) -> list[int | None]:
@@ -271,12 +280,12 @@ class Warm:
         self._earlier = earlier
         self._left: dict[str, tuple[Recommender, Sequence[str]]] = {}
 
-    def begin(self, stage: str, item_ids: Sequence[str], attributes: Attributes | None) -> Begin:
-        """What gives a stage's fresh network its weights."""
+    def begin(self, stage: str, item_ids: Sequence[str], attributes: Attributes | None) -> Begin | None:
+        """What gives a stage's fresh network its weights; None where nothing does."""
         earlier = self._earlier
         start = None if earlier is None else warm_from(earlier.folder, prefix_of(stage), chosen=self.plan)
         if start is None:
-            return lambda _: None
+            return None
         return lambda recommender: start.into(recommender, item_ids, attributes)
 
     def keep(self, stage: str, recommender: Recommender, item_ids: Sequence[str]) -> None:

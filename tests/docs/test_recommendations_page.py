@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from app.domain.recommendations import ExcludeSeen, ServedBy
@@ -12,8 +10,7 @@ from app.pipeline.columns import ITEM_FIELDS
 from app.pipeline.filters import OPS
 from app.services.reading import DATABASE_UNAVAILABLE
 from app.services.recommend import BUSY, DEADLINE
-from benchmarks.rerank import with_table
-from tests.docs.test_docs import ROOT, text
+from tests.docs.test_docs import text
 
 CODES = {
     code for code, _ in (*explain.BECAUSE.values(), *explain.PLAIN.values(), explain.VIEWED, explain.FOR_YOU)
@@ -39,9 +36,3 @@ NAMES = {
 @pytest.mark.parametrize("name", sorted(map(str, NAMES)))
 def test_page_names(name: str) -> None:
     assert f"`{name}`" in text("docs/recommendations.md")
-
-
-def test_rerank_table_is_the_result_file() -> None:
-    rows = json.loads((ROOT / "benchmarks/results/rerank.json").read_text())["rows"]
-    page = text("docs/recommendations.md")
-    assert with_table(page, rows) == page, "python -m benchmarks.rerank writes it anew"

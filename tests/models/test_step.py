@@ -107,6 +107,21 @@ def test_the_baked_table_holds_own_vectors_and_the_mean_of_attributes() -> None:
     np.testing.assert_allclose(table(made)[12], vectors[0], atol=1e-6)
 
 
+def test_a_baked_table_is_parted_so_that_items_with_events_are_read_as_before() -> None:
+    facts = with_attributes(toys.rings(n_items=12))
+    made = network(small(), 12, seed=1)
+    before = table(made)
+    assert facts.attributes is not None
+    has_events = np.arange(13) < 12
+    Step(made, known=Known(facts.attributes, has_events, is_baked=True), seed=3).bake()
+    np.testing.assert_allclose(table(made)[:12], before[:12], atol=1e-6)
+    # The twelfth has no events: it is the mean of those that share its attribute.
+    owner = np.repeat(np.arange(13), np.diff(facts.attributes.indptr))
+    attribute = facts.attributes.indices[owner == 12]
+    alike = owner[np.isin(facts.attributes.indices, attribute) & (owner < 12)]
+    np.testing.assert_allclose(table(made)[12], before[alike].mean(axis=0), atol=1e-6)
+
+
 def test_a_fit_with_attributes_needs_nothing_but_its_weights() -> None:
     facts = with_attributes(toys.rings(n_items=12))
     made, _ = fit(small(), facts, seed=1, epochs=1, validate=None, on_epoch=lambda _epoch, _most: None)

@@ -95,7 +95,8 @@ def test_a_warm_fit_is_short_and_begins_where_the_earlier_one_ended() -> None:
 
     earlier, losses = run(chosen)
     short = shortened(chosen, 30)
-    assert int(short.training["epochs"]) == 6
+    assert (short.training["epochs"], short.training["decay"]) == (10, "linear")
+    assert short.training["target_half_life_days"] == chosen.training["target_half_life_days"] / 3
     start = start_of(chosen, earlier, ids)
     _, warm = run(
         replace(short, training={**short.training, "epochs": 1}), lambda fresh: start.into(fresh, ids)

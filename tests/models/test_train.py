@@ -15,6 +15,7 @@ from app.domain.weights import EventWeight
 from app.training.build import plan
 from app.training.fit import fit
 from app.training.run import Progress, TrainedVersion, TrainingError, TrainRequest, train
+from app.training.warm import EPOCHS_SHARE
 from tests.clocks import FixedClock
 from tests.models import toys
 from tests.unit.training.build import START
@@ -96,7 +97,7 @@ def test_a_retraining_starts_from_the_live_version_s_weights(tmp_path: Path) -> 
     grown = made(33, version="second", warm_from=live.folder)
     assert "warm_start" not in live.metrics
     assert grown.metrics["warm_start"] == {"from": "first", "epochs": live.metrics["epochs"], "in_a_row": 1}
-    assert len(grown.metrics["losses"]) == max(1, round(0.2 * live.metrics["epochs"]))
+    assert len(grown.metrics["losses"]) == max(1, round(EPOCHS_SHARE * live.metrics["epochs"]))
     assert grown.metrics["losses"][0] < live.metrics["losses"][0]
     # Its slices end later than those of the shorter log: it saw what would be asked.
     assert "warm_start" not in made(28, version="third", warm_from=grown.folder).metrics

@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-START_S = 30.0
 STOP_S = 15.0
 
 
@@ -59,6 +58,7 @@ class Server:
     """
 
     name = "server"
+    start_s = 30.0
     # The end that no parent can have told its children to ignore, as SIGQUIT is in a shell's background.
     at_once = signal.SIGKILL
 
@@ -98,7 +98,7 @@ class Server:
                 extra_groups=[] if self._user else None,
                 start_new_session=True,
             )
-        self._wait(self._answers, START_S, "did not start")
+        self._wait(self._answers, self.start_s, "did not start")
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """End it and wait until it is gone."""

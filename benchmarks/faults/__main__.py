@@ -19,10 +19,17 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from benchmarks.faults import rows_cache, rows_database, rows_disk, rows_load, rows_models
+from benchmarks.faults import (
+    rows_cache,
+    rows_database,
+    rows_disk,
+    rows_limits,
+    rows_load,
+    rows_models,
+)
 from benchmarks.faults.rows import ROWS, Row, Scale, Seen
 
-MATRIX = (rows_database, rows_disk, rows_cache, rows_load, rows_models)
+MATRIX = (rows_database, rows_disk, rows_cache, rows_limits, rows_load, rows_models)
 CI_ROWS = (5, 13, 16, 20, 26)
 """Of the short form: fast ones, of every part."""
 

@@ -26,7 +26,7 @@ from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 ITEMS = 40
-START_WITHIN_S = 60.0
+START_WITHIN_S = 120.0
 
 
 class Service(Server):
@@ -38,6 +38,7 @@ class Service(Server):
     """
 
     name = "service"
+    start_s = START_WITHIN_S
 
     def __init__(self, settings: Mapping[str, str], *options: str) -> None:
         super().__init__()

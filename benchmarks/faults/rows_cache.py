@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import re
 import shlex
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -15,8 +14,9 @@ from redis.exceptions import ResponseError
 
 import app.adapters.redis_cache
 from benchmarks.faults.checks import check_answers, check_service, check_slowness
-from benchmarks.faults.http import Client, Reply
+from benchmarks.faults.http import Reply
 from benchmarks.faults.load import Asked, OpenLoop, p99_ms
+from benchmarks.faults.metrics import figure
 from benchmarks.faults.place import Place, a_place
 from benchmarks.faults.proxy import Proxy
 from benchmarks.faults.rows import Scale, Seen, row
@@ -119,16 +119,6 @@ async def redis_slow_and_broken(scale: Scale) -> Seen:
         await readers.stop()
         check_service(seen, place)
     return seen
-
-
-async def figure(place: Place, name: str) -> float:
-    """A counter of the service, over all its labels."""
-    client = Client(place.service.port, None)
-    text = (await client.get("/metrics")).body.decode()
-    client.drop()
-    return sum(
-        float(found) for found in re.findall(rf"^{name}(?:{{[^}}]*}})? ([\d.e+]+)$", text, re.MULTILINE)
-    )
 
 
 @row(17, "Redis emptied while 500 ask for one list", "one computation")

@@ -7,7 +7,7 @@ import contextlib
 import random
 import sqlite3
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from time import monotonic
 
 import asyncpg
@@ -120,9 +120,11 @@ async def postgres_stopped(scale: Scale) -> Seen:
 
 
 @contextlib.asynccontextmanager
-async def behind_a_proxy() -> AsyncIterator[tuple[Place, Proxy]]:
+async def behind_a_proxy(
+    settings: Mapping[str, str] | None = None,
+) -> AsyncIterator[tuple[Place, Proxy]]:
     """A service that reaches its PostgreSQL through a proxy."""
-    async with a_place("postgresql", launch=False) as place:
+    async with a_place("postgresql", settings=settings, launch=False) as place:
         assert place.postgres is not None
         proxy = Proxy(place.postgres.port)
         await proxy.start()

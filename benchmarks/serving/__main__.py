@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.quality.result import commit, machine, write
-from benchmarks.serving import answers, claims, footprint, freshness, pictures, together
+from benchmarks.serving import answers, claims, footprint, freshness, ingest, pictures, together
 from benchmarks.serving.claims import Claim
 from benchmarks.serving.shop import Shop
 
-PARTS = ("answers", "together", "footprint", "freshness")
+PARTS = ("answers", "together", "footprint", "freshness", "ingest")
 
 
 def main() -> int:
@@ -56,6 +56,11 @@ def main() -> int:
 
 def _claims(given: argparse.Namespace, folder: Path) -> Iterator[Claim]:
     parts = given.only or PARTS
+    if "ingest" in parts:
+        with tempfile.TemporaryDirectory() as own:
+            yield from ingest.measured(Path(own), rounds=given.rounds, seconds=given.seconds)
+    if parts == ["ingest"]:
+        return
     small = stocked(folder, 12_000)
     if "answers" in parts:
         yield from answers.measured(small, rounds=given.rounds, seconds=given.seconds)

@@ -35,6 +35,10 @@ TOGETHER_100K = Target("lists made together to one by one, 100k items", "x", 2, 
 MEMORY = Target("memory of an API process to one with TensorFlow inside", "x", 0.30, 0.20, at_most=True)
 MEMORY_MB = Target("memory of an API process, 12k items", "MB", 160, 130, at_most=True)
 START_S = Target("start to ready, 12k items", "s", 3, 2, at_most=True)
+INGEST_ONE_SQLITE = Target("durable ingestion, 1 event a request, SQLite, to a direct insert", "x", 4, 6)
+INGEST_MANY_SQLITE = Target("durable ingestion, 100 events a request, SQLite", "x", 1.8, 3)
+INGEST_ONE_POSTGRESQL = Target("durable ingestion, 1 event a request, PostgreSQL", "x", 5, 8)
+INGEST_MANY_POSTGRESQL = Target("durable ingestion, 100 events a request, PostgreSQL", "x", 2, 5)
 FRESH_MS = Target("event to a changed list, p99", "ms", 50, 20, at_most=True)
 
 

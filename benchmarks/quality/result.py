@@ -25,7 +25,9 @@ def summarised(seeds: list[Body]) -> Body:
         values = [seed["test"][key] for seed in seeds]
         means[key] = fmean(values)
         spreads[key] = stdev(values) if len(values) > 1 else 0.0
-    validation = {key: fmean(seed["validation"][key] for seed in seeds) for key in seeds[0]["validation"]}
+    # A recipe with tables alone has no curve, and so no best epoch's figure.
+    judged = [key for key in seeds[0]["validation"] if all(key in seed["validation"] for seed in seeds)]
+    validation = {key: fmean(seed["validation"][key] for seed in seeds) for key in judged}
     measured = [key for key in COSTS if all(key in seed for seed in seeds)]
     return {
         "seeds": seeds,

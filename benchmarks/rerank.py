@@ -5,7 +5,9 @@ r"""What each setting of the service's re-rank stage costs, and what it buys.
 
 Fits a counted model on the leave-one-out training part, asks it about the validation people (the test part is
 not read: a setting is a choice), and makes each list as the service would: `diversity` by marginal relevance,
-`novelty` by what popularity costs, `cap` by how many places one brand or category may have.
+`novelty` by what popularity costs, `cap` by how many places one brand or category may have, `explore` by the
+share of places drawn from the items that fewest bought, `rotation` as the second list of a person who took up
+nothing of the first.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from app.evaluation.protocol import Cases, Score, batches_of, pad_left
 from app.evaluation.ranking import found_in, hide
 from app.evaluation.report import figure, markdown
 from app.pipeline.blend import standardised, top
+from app.pipeline.explore import AT_ONCE
 from app.pipeline.rerank import diversified, pool_size, unit_rows
 from app.pipeline.run import POOL_UNDER_CAPS
 from app.training.evaluate import sample
@@ -40,6 +43,8 @@ SETTINGS: Sequence[tuple[str, float]] = (
     *(("diversity", share) for share in (0.1, 0.3, 0.5, 1.0)),
     *(("novelty", deviations) for deviations in (1.0, 3.0, 10.0)),
     *(("cap", most) for most in (5, 3)),
+    *(("explore", share) for share in (0.1, 0.3)),
+    *(("rotation", deviations) for deviations in (0.5, 2.0)),
 )
 K = 10
 PEOPLE = 4000
@@ -103,6 +108,8 @@ class Lists:
         self._kinds = kinds
         self._cost = demand / max(float(demand.max()), 1.0)
         self._rank = np.arange(len(demand))
+        self._few = 1 + np.argsort(demand[1:], kind="stable")[:AT_ONCE]
+        self._rng = np.random.default_rng(1)
 
     def of(self, z_scores: NDArray[np.float64], setting: str, much: float) -> NDArray[np.int64]:
         """K items under one setting.
@@ -116,6 +123,12 @@ class Lists:
             return self._top(z_scores - much * self._cost, K)
         if setting == "cap":
             return self._capped(self._top(z_scores, POOL_UNDER_CAPS * K), int(much))
+        if setting == "explore":
+            return self._explored(z_scores, round(much * K))
+        if setting == "rotation":
+            moved = z_scores.copy()
+            moved[self._top(z_scores, K)] -= much
+            return self._top(moved, K)
         pool = self._top(z_scores, pool_size(K, much))
         if not much:
             return pool
@@ -124,6 +137,15 @@ class Lists:
 
     def _top(self, scores: NDArray[np.float64], most: int) -> NDArray[np.int64]:
         return top(scores, np.isfinite(scores), most, self._rank)
+
+    def _explored(self, z_scores: NDArray[np.float64], places: int) -> NDArray[np.int64]:
+        drawn = self._rng.choice(self._few, places, replace=False)
+        rest = z_scores.copy()
+        rest[drawn] = -np.inf
+        own = self._top(rest, K - places).tolist()
+        for number, item in enumerate(drawn.tolist(), start=1):
+            own.insert(number * K // places - 1, item)
+        return np.array(own, np.int64)
 
     def _capped(self, pool: NDArray[np.int64], most: int) -> NDArray[np.int64]:
         counts, kept = np.zeros(self._kinds.shape[1]), []

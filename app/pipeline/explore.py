@@ -12,8 +12,8 @@ from app.pipeline.question import Question
 
 ENOUGH_PEOPLE = 100
 """An item that so many people have met, in a list or by an event, is explored no more."""
-AT_ONCE = 16
-"""Items explored at a time, the newest: so each of them is soon met by enough."""
+AT_ONCE = 8
+"""Items explored at a time, the newest: a hundred lists with a place each show all but surely every one."""
 
 HEAD = 2048
 """Where they are looked for first: going through a whole catalogue takes longer than all the rest."""

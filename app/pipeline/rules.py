@@ -193,6 +193,17 @@ class Caps:
     def __bool__(self) -> bool:
         return bool(self._caps)
 
+    def leave(self) -> BoolArray:
+        """Bool (items,): what the caps leave a place to, beside what stands in the list."""
+        left = np.ones(len(self._catalogue), dtype=np.bool_)
+        for (rule, mask), counts in zip(self._caps, self._counts, strict=True):
+            spent = [value for value, count in counts.items() if count >= rule.most]
+            if spent and rule.field is None:
+                left &= ~mask
+            elif spent and rule.field is not None:
+                left &= ~(mask & self._catalogue.column(rule.field).holds_any(spent))
+        return left
+
     def against(self, position: int) -> Rule | None:
         """The rule that leaves no place for the item, if any."""
         for (rule, mask), counts in zip(self._caps, self._counts, strict=True):

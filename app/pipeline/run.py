@@ -18,7 +18,7 @@ from app.pipeline.scenarios import EXPLORE
 from app.pipeline.sources import named, scores_of, shares_of, steps
 
 POOL_UNDER_CAPS = 4
-"""So many times as many candidates are looked at where a cap may pass over some; then all of them."""
+"""So many times as many candidates are looked at at once where a cap may pass over some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +75,19 @@ class _Draft:
         """The best that may stand in the list beside what stands there, at most so many; they are taken."""
         if not self.caps:
             picked = blend.top(scores, self.mask, most, rank)
-        else:
-            picked = self.caps.kept(blend.top(scores, self.mask, POOL_UNDER_CAPS * most, rank), most)
             self.mask[picked] = False
-            if len(picked) < most:
-                rest = blend.top(scores, self.mask, len(scores), rank)
-                picked = np.concatenate([picked, self.caps.kept(rest, most - len(picked))])
-        self.mask[picked] = False
-        return picked
+            return picked
+        found = [np.zeros(0, dtype=np.int64)]
+        while most > 0:
+            pool = blend.top(scores, self.mask & self.caps.leave(), POOL_UNDER_CAPS * most, rank)
+            if not len(pool):
+                break
+            # The caps leave a place to the first of the pool: so this ends.
+            picked = self.caps.kept(pool, most)
+            self.mask[picked] = False
+            found.append(picked)
+            most -= len(picked)
+        return np.concatenate(found)
 
     def take(self, picked: IntArray, shares: FloatArray, source: str) -> None:
         """Put places at the end. Their scores are scaled below what stands there already."""

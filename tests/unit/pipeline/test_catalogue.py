@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -102,3 +104,30 @@ def test_snapshot_followed_step_by_step_equals_one_built_at_once(steps: list[lis
         assert np.isnan(price) if row.price is None else price == float(row.price)
         assert followed.column("categories").holds("x")[place] == ("x" in row.categories)
     assert by_rank(followed) == sorted(newest)
+
+
+def test_array_is_remembered_until_an_item_changes() -> None:
+    made = []
+
+    def make() -> np.ndarray:
+        made.append(1)
+        return np.zeros(2)
+
+    snapshot = catalogue("a", "b")
+    first = snapshot.remembered("x", make)
+    assert snapshot.remembered("x", make) is first
+    assert len(made) == 1
+    with pytest.raises(ValueError, match="read-only"):
+        first[0] = 1.0
+    snapshot.with_changes([item("a", price="2")], revision=2).remembered("x", make)
+    assert len(made) == 2
+
+
+def test_newest_are_ordered_by_date_then_id_with_the_undated_last() -> None:
+    snapshot = catalogue(
+        item("c"),
+        item("b", published_at=datetime(2026, 1, 2, tzinfo=UTC)),
+        item("d", published_at=datetime(2026, 1, 3, tzinfo=UTC)),
+        item("a", published_at=datetime(2026, 1, 2, tzinfo=UTC)),
+    )
+    assert [snapshot.items[place].item_id for place in snapshot.newest] == ["d", "a", "b", "c"]

@@ -57,7 +57,7 @@ def test_each_of_the_pool_is_drawn_about_equally_often() -> None:
     assert counts.sum() == 800
     expected = 800 / AT_ONCE
     chi_square = float(((counts - expected) ** 2 / expected).sum())
-    assert chi_square < 37.7, "the 99.9th percentile of chi-square with 15 degrees of freedom"
+    assert chi_square < 24.3, "the 99.9th percentile of chi-square with 7 degrees of freedom"
 
 
 def test_new_item_is_shown_within_a_hundred_answers() -> None:

@@ -12,6 +12,7 @@ from app.domain.recommendations import Context, ExcludeSeen
 from app.pipeline.candidates import ModelFailedError, bind
 from app.pipeline.question import everything
 from app.pipeline.rerank import category_vectors
+from app.pipeline.rules import rule_of
 from app.pipeline.run import Listed, listed
 from tests.unit.pipeline.build import NOW, TableScorer, answer, catalogue, ids, item, past, question
 
@@ -295,3 +296,33 @@ def test_items_made_by_events_fill_every_list_of_a_shop_that_describes_none() ->
     )
     assert answer(snapshot, scenario="latest", n=9) == ["b", "a"]
     assert answer(snapshot, n=9) == ["b", "a"]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("xyz"), st.sampled_from("pq")), min_size=1, max_size=25),
+    st.integers(1, 3),
+    st.integers(1, 3),
+    st.integers(1, 12),
+)
+@settings(max_examples=60, deadline=None)
+def test_caps_leave_what_going_down_the_list_would(
+    kinds: list[tuple[str, str]], few: int, of_brand: int, n: int
+) -> None:
+    stock = [
+        item(f"i{place:02}", categories=[kind], brand=brand) for place, (kind, brand) in enumerate(kinds)
+    ]
+    rules = (
+        rule_of("kinds", {"kind": "cap", "field": "categories", "most": few}),
+        rule_of("brands", {"kind": "cap", "field": "brand", "most": of_brand}),
+    )
+    snapshot = catalogue(*stock)
+    made = listed(replace(question(snapshot, scenario="popular", n=n), rules=rules))
+
+    expected: list[str] = []
+    counts: dict[str, int] = {}
+    for one in stock:
+        kind, brand = one.categories[0], str(one.brand)
+        if counts.get(kind, 0) < few and counts.get(brand, 0) < of_brand and len(expected) < n:
+            expected.append(one.item_id)
+            counts[kind], counts[brand] = counts.get(kind, 0) + 1, counts.get(brand, 0) + 1
+    assert ids(snapshot, made) == expected

@@ -3,8 +3,8 @@
     python -m benchmarks.steering --out benchmarks/results/steering.json
 
 A made-up catalogue of 100,000 items with categories, brands and attributes, a scorer of one matrix product,
-and people with twenty views each, in this process and in processor time: no HTTP and no database, so that what
-is added weighs most.
+and people with twenty views each, in this process and in processor time: without HTTP and a database, so that
+what is added weighs most.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ SHARED ?= ../shared/data
 DUMMY_SECRET := 00000000000000000000000000000000
 
 .PHONY: help demo demo-check test check lint types layers migrations audit docker-lint compose docs-test notebook \
-	fuzz-short fuzz fmt serve migrate bench-quality bench-serving bench-pages docker-check requirements install clean
+	fuzz-short faults-short fuzz fmt serve migrate bench-quality bench-serving bench-faults bench-pages docker-check requirements install clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ bench-quality: $(TRAIN) $(PROJECT) ## Measure the published set of models, DATA=
 bench-pages: $(TRAIN) $(PROJECT) ## Write the figures of benchmarks/results/quality into the pages
 	@$(PY) -m benchmarks.pages
 
+bench-faults: $(DEV) $(PROJECT) ## The fault matrix against real servers, killed, stopped, slowed and filled (half an hour)
+	@$(PY) -m benchmarks.faults --out benchmarks/results/faults.json; code=$$?; $(PY) -m benchmarks.faults.page; exit $$code
+
 bench-serving: $(TRAIN) $(PROJECT) ## Each claim about serving beside its baseline (needs wrk and redis-server; minutes)
 	@$(PY) -m benchmarks.serving --out benchmarks/results/serving.json
 
@@ -60,7 +63,7 @@ bench-serving: $(TRAIN) $(PROJECT) ## Each claim about serving beside its baseli
 test: $(DEV) $(PROJECT) ## All tests, real PostgreSQL and Redis included
 	@$(PY) -m pytest -q -n 2 --dist loadfile
 
-check: lint types layers migrations audit docker-lint compose fuzz-short docs-test notebook ## What CI adds: lint, types, layers, migrations, audit, image, compose file, docs, notebook, short fuzz
+check: lint types layers migrations audit docker-lint compose fuzz-short faults-short docs-test notebook ## What CI adds: lint, types, layers, migrations, audit, image, compose file, docs, notebook, short fuzz
 
 lint: $(DEV)
 	@echo "ruff:"; $(BIN)/ruff check .
@@ -93,6 +96,9 @@ compose:
 
 fuzz-short: $(DEV) $(PROJECT)
 	@echo "schemathesis:"; $(PY) -m tests.fuzz --examples 10
+
+faults-short: $(DEV) $(PROJECT)
+	@echo "faults:"; $(PY) -m benchmarks.faults --short
 
 docs-test: $(DEV) $(PROJECT)
 	@echo "docs:"; $(PY) -m pytest -q tests/docs

@@ -17,6 +17,7 @@ from app.telemetry import Metrics, failure
 
 CATALOGUE = "catalogue"
 GROUP_EVENTS = 2_000
+LEAST_GROUP_EVENTS = 50
 WAITING_EVENTS = 20_000
 DEADLINE_S = 1.9
 
@@ -63,7 +64,7 @@ class Ingest:
         self._cache = cache
         self._create_unknown = create_unknown
         self._metrics = metrics or Metrics()
-        self._group_events = group_events
+        self._group_events = self._most = group_events
         self._waiting_events = waiting_events
         self._deadline_s = deadline_s
         self._waiting: deque[_Request] = deque()
@@ -143,7 +144,7 @@ class Ingest:
     def _next_group(self) -> list[_Request]:
         group: list[_Request] = []
         size = 0
-        while self._waiting and (not group or size + len(self._waiting[0].events) <= self._group_events):
+        while self._waiting and (not group or size + len(self._waiting[0].events) <= self._most):
             request = self._waiting.popleft()
             self._load -= len(request.events)
             if not request.answer.done():
@@ -156,6 +157,8 @@ class Ingest:
             await self._commit(group)
         except StorageUnavailableError as error:
             self._trouble = str(error)
+            # Perhaps it was only too much for the deadline: a slow database then gets less at once.
+            self._most = min(self._group_events, max(LEAST_GROUP_EVENTS, self._most // 2))
             for request in group:
                 _fail(request, StorageUnavailableError(str(error), retry_after_s=error.retry_after_s))
         except Exception as error:  # noqa: BLE001  # counted, logged, and passed to the request that caused it
@@ -177,6 +180,7 @@ class Ingest:
         events = [event for request in group for event in request.events]
         appended = await self._store.append(events, create_unknown=self._create_unknown)
         self._trouble = None
+        self._most = min(self._group_events, 2 * self._most)
         await self._cache.bump(_subjects(events, appended))
         start = 0
         for request in group:

@@ -149,7 +149,11 @@ class Place:
             for number in range(40)
             for place in range(5)
         ]
-        assert (await client.post("/v1/events", {"events": events})).json["accepted"] == len(events)
+
+        async def is_stored() -> bool:
+            return (await client.post("/v1/events", {"events": events})).status == 202
+
+        await until(is_stored, within_s=START_WITHIN_S)
         client.drop()
 
     async def stored(self) -> dict[str, int]:

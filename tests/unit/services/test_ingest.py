@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -283,3 +284,18 @@ async def test_append_says_which_items_of_this_request_are_unknown(
     assert (two.statuses, two.unknown) == ((ACCEPTED, REJECTED), ((1, 1),))
     assert await store.stores.events.history(Subject(user_id="u1"), limit=9) != []
     assert all("user:u1" in names for names in cache.bumped)
+
+
+async def test_slow_database_is_given_less_at_once(store: GatedStore, cache: SpyCache) -> None:
+    store.fail = lambda ids: StorageUnavailableError("too much in the time") if len(ids) > 100 else None
+    async with running(store, cache, group_events=400) as ingest:
+
+        async def send(number: int) -> None:
+            events = [event(f"{number}-{place}", "i1") for place in range(50)]
+            while True:
+                with contextlib.suppress(StorageUnavailableError):
+                    await ingest.submit(events)
+                    return
+
+        await asyncio.wait_for(asyncio.gather(*(send(number) for number in range(8))), 20)
+    assert await store.stored() == 400

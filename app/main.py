@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app import bootstrap
-from app.adapters.allocator import limit_arenas
+from app.adapters.allocator import give_back, limit_arenas
 from app.adapters.fleet import Fleet, FleetError
 from app.api.app import create_app
 from app.api.drain import Drain
@@ -48,6 +48,13 @@ def serve(settings: Settings) -> None:
         ).run()
 
 
+def _settle() -> None:
+    """Return what only the start needed, and spare the garbage collector what will stay."""
+    gc.collect()
+    gc.freeze()
+    give_back()
+
+
 def _serve_one(listener: socket.socket, settings: Settings, metrics_folder: Path, number: int) -> None:
     # One of them runs the jobs; the others' callers queue them in the database all the same.
     own = settings if number == 0 else settings.model_copy(update={"jobs": "worker"})
@@ -66,6 +73,7 @@ def _serve_on(listener: socket.socket, settings: Settings, metrics: Metrics | No
         drain=drain,
         now=base.clock.now,
         lines=lines,
+        on_started=_settle,
         on_stopped=base.close,
     )
     run(app, listener=listener, drain=drain, drain_s=settings.drain_s)

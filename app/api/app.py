@@ -46,6 +46,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     routes_health.router,
     routes_events.router,
     routes_items.router,
+    routes_recommend.list_router,
     routes_recommend.router,
     routes_users.router,
     routes_admin_jobs.router,
@@ -63,6 +64,7 @@ def create_app(
     drain: Drain | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     lines: RequestLines | None = None,
+    on_started: Callable[[], None] = lambda: None,
     on_stopped: Callable[[], Awaitable[None]] | None = None,
 ) -> FastAPI:
     """The application over these use cases; it starts and stops them.
@@ -74,6 +76,7 @@ def create_app(
         drain: Thrown by the server when it is told to stop.
         now: The clock that dates events.
         lines: The quick way to log requests; None: the usual one.
+        on_started: Called once every use case has started.
         on_stopped: Called once every use case has stopped.
     """
     state = AppState(
@@ -88,7 +91,7 @@ def create_app(
         title="recserve",
         version=__version__,
         description="Recommendations that follow each shopper click by click.",
-        lifespan=_lifespan(state, on_stopped),
+        lifespan=_lifespan(state, on_started, on_stopped),
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
@@ -122,7 +125,7 @@ def create_app(
 
 
 def _lifespan(
-    state: AppState, on_stopped: Callable[[], Awaitable[None]] | None
+    state: AppState, on_started: Callable[[], None], on_stopped: Callable[[], Awaitable[None]] | None
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[AppState]]:
     services = state["services"]
 
@@ -136,6 +139,7 @@ def _lifespan(
                 if hasattr(service, "start"):
                     await service.start()
                     running.push_async_callback(service.stop)
+            on_started()
             yield state
 
     return lifespan

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
 
-from fastapi import Query
+from fastapi import Depends, Query
+from fastapi.routing import APIRoute
 from pydantic import Field
+from starlette.requests import Request
+from starlette.responses import Response
 
-from app.api.auth import Caller, Needs
-from app.api.bodies import Body
-from app.api.context import ServicesDep
+from app.api.auth import USER_TOKEN_HEADER, BrowserRequirement, Caller, Needs, bearer
+from app.api.bodies import JSON, Body, BodyReader
+from app.api.context import ServicesDep, services_of, settings_of
+from app.api.queries import only_known_parameters
 from app.api.queries import router as make_router
 from app.api.schemas_recommend import (
     ExplanationAnswer,
@@ -22,8 +27,30 @@ from app.api.schemas_recommend import (
 from app.api.values import Line, PathId, matching
 from app.domain.recommendations import Context, Recommendation, RecommendationRequest
 from app.domain.types import Subject
+from app.services.answer_codec import written
+
+_CALLER = BrowserRequirement("recommend")
+_BODY = BodyReader(RecommendationsBody)
+
+
+class ListRoute(APIRoute):
+    """Calls `recommend` with what it declares, asked for by hand, as `EventsRoute` does for events."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The endpoint's caller."""
+
+        async def handle(request: Request) -> Response:
+            await only_known_parameters(request)
+            services, settings = await services_of(request), await settings_of(request)
+            user_token = request.headers.get(USER_TOKEN_HEADER)
+            caller = await _CALLER(request, services, settings, await bearer(request), user_token)
+            return await recommend(caller=caller, body=await _BODY(request, settings), services=services)
+
+        return handle
+
 
 router = make_router(tag="recommendations")
+list_router = make_router(tag="recommendations", route_class=ListRoute)
 
 Asker = Annotated[Caller, Needs("recommend")]
 Reader = Annotated[Caller, Needs("users:read")]
@@ -41,13 +68,17 @@ Window = Annotated[
 ]
 
 
-@router.post("/recommendations", response_model=RecommendationAnswer, summary="Recommend")
+@list_router.post("/recommendations", response_model=RecommendationAnswer, summary="Recommend")
 async def recommend(
-    caller: Asker, body: Annotated[RecommendationsBody, Body(RecommendationsBody)], services: ServicesDep
-) -> RecommendationAnswer:
+    *,
+    caller: Annotated[Caller, Depends(_CALLER)],
+    body: Annotated[RecommendationsBody, Depends(_BODY)],
+    services: ServicesDep,
+) -> Response:
     """A list for a person, a page or a basket. Who and what is unknown gets the fallback, never an error."""
     caller.require_user(body.user_id)
-    return _answer(await services.recommend.recommend(body.to_request()))
+    answer = await services.recommend.recommend(body.to_request())
+    return Response(written(answer), media_type=JSON)
 
 
 @router.get(

@@ -47,6 +47,11 @@ def _digest(rest: object) -> str:
     return hashlib.blake2b(asked.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
+def written(answer: Recommendation) -> bytes:
+    """The answer as a route writes it."""
+    return _WIRE.dump_json(answer)
+
+
 def encoded(answer: Recommendation) -> bytes:
     """The answer without its id, as it will be given out of the cache."""
     kept = replace(answer, served_by=ServedBy.CACHE)

@@ -164,30 +164,41 @@ class _Run:
         self.left_out: list[LeftOut] = []
 
     def fit_tables(self) -> None:
-        """Counted models: of each the best variant and query-time choices, as long as there is time."""
-        for candidate in portfolio.counted(self._facts, budget_s=self._budget.total_s):
+        """Counted models: each once, then other variants and query-time choices, as long as there is time."""
+        wanted = portfolio.counted(self._facts, budget_s=self._budget.total_s)
+        fitted = dict[str, Member]()
+        for candidate in wanted:
             if self._has(candidate):
                 continue
-            if self.members and not self._budget.has_time_for_table():
+            if (self.members or fitted) and not self._budget.has_time_for_table():
                 self.left_out.append(LeftOut(candidate.name, NO_TIME))
                 continue
             self._tell(candidate.name)
-            self.members.append(self._best_table(candidate))
+            fitted[candidate.name] = self._first_table(candidate)
+        for candidate in wanted:
+            if candidate.name in fitted:
+                self._tell(candidate.name)
+                self.members.append(self._best_table(candidate, fitted[candidate.name]))
 
-    def _best_table(self, candidate: Candidate) -> Member:
-        """The best variant, the first in any case; of the others only the best so far is held."""
-        started, best = time.monotonic(), self._fit(candidate, candidate.variants[0])
-        if best.table is not None and best.table.reads_history:
+    def _first_table(self, candidate: Candidate) -> Member:
+        """The first variant."""
+        member = self._fit(candidate, candidate.variants[0])
+        if member.table is not None and member.table.reads_history:
             # What popularity took, the first imports with it, says nothing of the others.
-            self._budget.longest_s = max(self._budget.longest_s, best.seconds)
+            self._budget.longest_s = max(self._budget.longest_s, member.seconds)
+        self._budget.promise(member)
+        return member
+
+    def _best_table(self, candidate: Candidate, best: Member) -> Member:
+        """The best of the variants that there is time for, asked as it does best; the others are not held."""
+        spent, started = best.seconds, time.monotonic()
         for overrides in candidate.variants[1:]:
             if not self._budget.has_time_for_table():
                 break
             tried = self._fit(candidate, overrides)
             best = tried if tried.metric > best.metric else best
-        self._budget.promise(best)
         chosen = sweep.swept(best, self._task, has_time=self._budget.has_time_for_table)
-        return replace(chosen, seconds=time.monotonic() - started)
+        return replace(chosen, seconds=spent + time.monotonic() - started)
 
     def fit_networks(self) -> None:
         """Networks, as long as there is time for one."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
-from app.training.auto import fit_auto
+from app.training.auto import fit_auto, recipe
 from app.training.auto.budget import Budget
 from app.training.auto.facts import Facts, facts_of
 from app.training.auto.portfolio import counted, networks
-from app.training.build import plan
+from app.training.build import Plan, plan
 from app.training.presets import Form, presets
 from app.training.task import Member
 from tests.unit.training.test_auto import task
@@ -106,3 +106,20 @@ def test_a_budget_of_nothing_still_gives_a_blend_and_names_what_it_left_out() ->
     found = fit_auto(task(), budget_s=1e-3, seed=1)
     assert [member.name for member in found.members] == ["popularity"]
     assert {"transitions", "ease", "sasrec"} <= {left.name for left in found.left_out}
+
+
+def test_every_table_is_fitted_once_before_any_is_fitted_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[str] = []
+    fit = recipe.fit_member
+
+    def heard(chosen: Plan, *rest: Any, **named: Any) -> Member:
+        begun.append(chosen.spec.name)
+        return fit(chosen, *rest, **named)
+
+    monkeypatch.setattr(recipe, "fit_member", heard)
+    monkeypatch.setattr(recipe.portfolio, "networks", lambda *_facts, **_fading: [])
+    fit_auto(task(), budget_s=900.0, seed=1)
+
+    firsts = [candidate.name for candidate in counted(facts_of(task()), budget_s=900.0)]
+    assert begun[: len(firsts)] == firsts
+    assert "popularity" in begun[len(firsts) :]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -44,7 +45,10 @@ def main() -> int:
         body: dict[str, Any] = {
             "machine": machine(),
             "commit": commit(),
-            "command": " ".join(["python -m benchmarks.serving", *sys.argv[1:]]),
+            # Without the folders, which only this machine has.
+            "command": re.sub(
+                r" --(shops|out) \S+", "", " ".join(["python -m benchmarks.serving", *sys.argv[1:]])
+            ),
             "claims": [claim.body() for claim in found],
         }
         if not given.only:

@@ -84,7 +84,8 @@ async def overload(scale: Scale) -> Seen:
             asked = await readers.during(seconds)
             check_shed(seen, asked, peak=peak, seconds=seconds, least=least)
             check_slowness(seen, calm, [one for one in asked if one.reply.status == 200], times=2)
-            seen.check(f"healthy {(await place.client().get('/healthz')).status}", True)
+            health = (await place.client().get("/healthz")).status
+            seen.check(f"health {health}", health == 200)
             await readers.stop()
         check_service(seen, place)
     return seen

@@ -123,9 +123,9 @@ async def redis_slow_and_broken(scale: Scale) -> Seen:
 
 @row(17, "Redis emptied while 500 ask for one list", "one computation")
 async def redis_emptied(scale: Scale) -> Seen:
-    """Nobody but the first computes it."""
+    """Nobody but the first computes it, and as many may be in the works."""
     seen = Seen()
-    async with a_place(redis=True) as place:
+    async with a_place(redis=True, settings={"most_in_flight": "1000"}) as place:
         assert place.redis is not None
         client, redis = place.client(), Redis.from_url(place.redis.url())
         crowd = [place.client() for _ in range(500)]

@@ -35,7 +35,8 @@ async def capacity(place: Place, seconds: float) -> float:
     async def ask(client: Client) -> None:
         nonlocal done
         while monotonic() < ends:
-            done += (await client.get(fresh(next(counter)))).status == 200
+            reply = await client.get(fresh(next(counter)))
+            done += reply.status == 200
 
     clients = [place.client() for _ in range(CONNECTIONS)]
     await asyncio.gather(*map(ask, clients))

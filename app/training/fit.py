@@ -109,13 +109,15 @@ def fit(
             kept, and `patience` epochs without a better one end the fit.
         on_epoch: Told after each epoch, with the number of epochs at most.
         on_step: Told often, with the epoch and the share of it that is done.
-        deadline_s: Seconds from now after which the fit ends at its best epoch. Where the first epochs say
-            that it is too short for all, fewer are planned and the learning rate decays over those.
+        deadline_s: Seconds from now, what it takes to build the network included, after which the fit ends
+            at its best epoch. Where the first epochs say that it is too short for all, fewer are planned and
+            the learning rate decays over those.
         begin: May give the fresh network other weights to start from, those of an earlier fit.
 
     Returns:
         The network, which needs nothing but its own weights to be asked, and the curves.
     """
+    began = time.monotonic()
     recommender, step = _start(chosen, interactions, seed=seed, begin=begin)
     score = compiled_score(recommender)
     feed = Feed(chosen, interactions, bag=recommender.targets == "bag", seed=seed)
@@ -124,9 +126,10 @@ def fit(
     epochs = epochs * times if validate is not None else epochs
     history, best = History(), _Best(patience=int(chosen.training["patience"]))
     horizon = max(epochs, int(chosen.training["epochs"]))
-    pace = Pace(chosen.training, epochs=epochs, horizon=horizon, deadline_s=deadline_s)
+    pace = Pace(chosen.training, epochs=epochs, horizon=horizon, deadline_s=deadline_s, began=began)
     every = int(chosen.training.get("validate_every", 1))
-    while len(history.epochs) < pace.epochs and not pace.is_late():
+    # At least one step: a network that was never fitted has nothing to say.
+    while len(history.epochs) < pace.epochs and not (history.epochs and pace.is_late()):
         number, started = len(history.epochs) + 1, time.monotonic()
         loss = _one_epoch(
             feed,

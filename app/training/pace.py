@@ -23,8 +23,9 @@ class Pace:
         training: `learning_rate`, `warm_up` (the share of the way over which the rate rises) and `decay`.
         epochs: Passes at most.
         horizon: Epochs over which the rate decays.
-        deadline_s: Seconds from now that all passes may take.
+        deadline_s: Seconds that all passes may take.
         clock: Seconds since any moment.
+        began: When these seconds began; now, if nothing is said.
     """
 
     def __init__(
@@ -35,13 +36,15 @@ class Pace:
         horizon: int,
         deadline_s: float | None,
         clock: Callable[[], float] = time.monotonic,
+        began: float | None = None,
     ) -> None:
         self._rate, self._warm_up = float(training["learning_rate"]), float(training.get("warm_up", 0.0))
         self._falls = DECAYS[str(training.get("decay", "none"))]
         self.epochs = self._most = epochs
         self._horizon = self._whole = horizon
         self._first_s = 0.0
-        self._deadline_s, self._clock, self._started = deadline_s, clock, clock()
+        self._deadline_s, self._clock = deadline_s, clock
+        self._started = clock() if began is None else began
 
     def rate(self, number: int, share: float) -> float:
         """The learning rate in an epoch of which a share is done."""

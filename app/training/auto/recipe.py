@@ -190,15 +190,18 @@ class _Run:
         return member
 
     def _best_table(self, candidate: Candidate, best: Member) -> Member:
-        """The best of the variants that there is time for, asked as it does best; the others are not held."""
+        """The best of the variants that there is time for, each asked as it does best; one is held."""
         spent, started = best.seconds, time.monotonic()
+        best = self._swept(best)
         for overrides in candidate.variants[1:]:
             if not self._budget.has_time_for_table():
                 break
-            tried = self._fit(candidate, overrides)
+            tried = self._swept(self._fit(candidate, overrides))
             best = tried if tried.metric > best.metric else best
-        chosen = sweep.swept(best, self._task, has_time=self._budget.has_time_for_table)
-        return replace(chosen, seconds=spent + time.monotonic() - started)
+        return replace(best, seconds=spent + time.monotonic() - started)
+
+    def _swept(self, member: Member) -> Member:
+        return sweep.swept(member, self._task, has_time=self._budget.has_time_for_table)
 
     def fit_networks(self) -> None:
         """Networks, as long as there is time for one."""

@@ -9,7 +9,8 @@ from itertools import takewhile
 from app.training.task import Member, Task
 from models.item_item import ItemItem
 
-RECENCIES = (1.0, 0.95, 0.85, 0.7, 0.5, 0.3)
+RECENCIES = (1.0, 0.95, 0.85, 0.7, 0.5, 0.3, 0.1, 0.0)
+"""What a step back in a history leaves of a weight; 0 asks about the newest item alone."""
 PRIORS = (0.1, 10.0)
 
 

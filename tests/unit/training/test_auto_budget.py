@@ -123,3 +123,16 @@ def test_every_table_is_fitted_once_before_any_is_fitted_again(monkeypatch: pyte
     firsts = [candidate.name for candidate in counted(facts_of(task()), budget_s=900.0)]
     assert begun[: len(firsts)] == firsts
     assert "popularity" in begun[len(firsts) :]
+
+
+def test_variants_are_compared_as_each_does_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    def swept(member: Member, *_rest: Any, **_named: Any) -> Member:
+        is_both_ways = member.chosen.parameters.get("backwards") == 0.5
+        return replace(member, metric=1.0 if is_both_ways else 0.5)
+
+    monkeypatch.setattr(recipe.sweep, "swept", swept)
+    monkeypatch.setattr(recipe.portfolio, "networks", lambda *_facts, **_fading: [])
+    made = fit_auto(task(), budget_s=900.0, seed=1)
+
+    kept = [member.chosen.parameters for member in made.fitted if member.name == "transitions"]
+    assert [(chosen["window"], chosen["backwards"]) for chosen in kept] == [(3, 0.5)]

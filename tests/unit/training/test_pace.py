@@ -54,6 +54,13 @@ def test_fewer_epochs_are_planned_when_the_time_is_short() -> None:
     assert short.rate(4, 1.0) == pytest.approx(0.0)
 
 
+def test_what_came_before_the_first_epoch_counts() -> None:
+    clock = Clock()
+    late = Pace({"learning_rate": 0.1}, epochs=10, horizon=10, deadline_s=45.0, clock=clock, began=50.0)
+    assert late.is_late()
+    assert not pace(clock, deadline_s=45.0).is_late()
+
+
 def test_a_slow_first_epoch_is_not_held_against_the_others() -> None:
     clock = Clock()
     begun = pace(clock, deadline_s=45.0, decay="linear")

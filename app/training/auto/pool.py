@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.evaluation.protocol import BATCH, CELLS, Cases, Reading, Score, pad_left
+from app.evaluation.ranking import drawn, top_lists
 from models.blend import standard
 
 SHOWN = 30
@@ -19,9 +20,11 @@ SHOWN = 30
 class Pool:
     """Candidates of people, padded to the same number.
 
+    Those of a person stand in the order of `drawn`, so that ties by place are the evaluation's.
+
     Attributes:
         levels: float32 (members, people, candidates), scores in standard deviations over all items.
-        item: int32 (people, candidates), rising, 0 where there is no more.
+        item: int32 (people, candidates), 0 where there is no more.
         asked: bool (people, candidates), whether the item stands in the query.
         seen: bool (people, candidates), whether the person ever had it.
         wanted: bool (people, candidates), whether it is a target.
@@ -110,18 +113,14 @@ def _batch(
         had[line, seen[seen <= people.n_items]] = True
     shown = np.zeros_like(had)
     for level in levels:
-        _mark_best(level, shown)
-        _mark_best(np.where(had, -np.inf, level), shown)
+        for ranked in (level, np.where(had, -np.inf, level)):
+            lists = top_lists(ranked, SHOWN, first_row=rows.start)
+            np.put_along_axis(shown, lists, values=True, axis=1)
     shown[:, 0] = False
-    for line in range(len(rows)):
-        candidates = np.flatnonzero(shown[line]).astype(np.int32)
-        yield candidates, np.stack([level[line, candidates] for level in levels])
-
-
-def _mark_best(level: NDArray[np.float32], shown: NDArray[np.bool_]) -> None:
-    best = min(SHOWN + 1, level.shape[1])
-    columns = np.argpartition(-level, best - 1, axis=1)[:, :best]
-    np.put_along_axis(shown, columns, values=True, axis=1)
+    for line, row in enumerate(rows):
+        candidates = np.flatnonzero(shown[line])
+        candidates = candidates[np.argsort(drawn(np.full(len(candidates), row), candidates))]
+        yield candidates.astype(np.int32), np.stack([level[line, candidates] for level in levels])
 
 
 def _marks(

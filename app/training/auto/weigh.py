@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.evaluation.protocol import Reading
+from app.evaluation.ranking import LOWEST
 from app.training.auto.pool import Pool
 from models.blend import Mix
 
@@ -59,23 +60,25 @@ def ndcg_of(
 ) -> NDArray[np.float64]:
     """NDCG@k of candidates, ties by place; of the people who have a target, float64 (those people,).
 
+    The places of a `Pool` are drawn for each person, so that a member that scores all alike is worth chance.
+
     Args:
         scores: (people, candidates), -inf where a candidate is not ranked.
         wanted: The same shape.
         relevant: (people,), targets of each.
         k: Places.
     """
-    rows = np.flatnonzero(relevant > 0)
-    scores, wanted = scores[rows], wanted[rows]
-    k = min(k, scores.shape[1])
-    # Rising places first, so that the sort that follows leaves ties in their order.
-    best = np.sort(np.argpartition(-scores, k - 1, axis=1)[:, :k], axis=1)
-    inside = np.argsort(-np.take_along_axis(scores, best, 1), axis=1, kind="stable")
-    order = np.take_along_axis(best, inside, 1)
-    hits = np.take_along_axis(wanted, order, 1) & np.isfinite(np.take_along_axis(scores, order, 1))
+    last = max(scores.shape[1] - k, 0)
+    least = np.partition(scores, last, axis=1)[:, last, None]
+    # Only targets that may stand among the k best are counted out: few, which is what makes this fast.
+    line, place = np.nonzero(wanted & (scores >= np.maximum(least, LOWEST)))
+    others, own = scores[line], scores[line, place][:, None]
+    earlier = np.arange(scores.shape[1]) < place[:, None]
+    rank = np.count_nonzero(others > own, axis=1) + np.count_nonzero((others == own) & earlier, axis=1)
     discounts = 1.0 / np.log2(np.arange(2, k + 2))
-    ideal = np.cumsum(discounts)[np.minimum(relevant[rows], k) - 1]
-    return np.asarray(hits @ discounts[: hits.shape[1]] / ideal, dtype=np.float64)
+    gain = np.bincount(line, np.append(discounts, 0.0)[np.minimum(rank, k)], len(scores))
+    asked = relevant > 0
+    return np.asarray(gain[asked] / np.cumsum(discounts)[np.minimum(relevant[asked], k) - 1])
 
 
 def scores_of(mix: Mix, pool: Pool) -> NDArray[np.float32]:

@@ -39,12 +39,14 @@ from app.domain.types import Job, KeyKind
 from app.domain.weights import DEFAULT_WEIGHTS, EventWeight
 from app.services.catalogue import Catalogue
 from app.services.container import Services
+from app.services.exposures import Exposures
 from app.services.health import Health
 from app.services.ingest import Ingest
 from app.services.jobs import Jobs
 from app.services.keys import Keys
 from app.services.live_catalogue import LiveCatalogue
 from app.services.models import ModelRegistry
+from app.services.online import Online
 from app.services.popularity import Popularity
 from app.services.quotas import Quotas
 from app.services.recommend import Recommend, RecommendSettings
@@ -170,14 +172,22 @@ def build(base: Foundation) -> Services:
     )
     catalogue = LiveCatalogue(items=stores.items, cache=base.cache, metrics=base.metrics)
     popularity = make_popularity(base, catalogue, steering)
-    recommend = make_recommend(base, models, catalogue, popularity, steering)
+    exposures = Exposures(
+        store=stores.exposures,
+        clock=base.clock,
+        metrics=base.metrics,
+        keep_days=settings.exposures_keep_days,
+    )
+    recommend = make_recommend(base, models, catalogue, popularity, steering, exposures=exposures)
     return Services(
         catalogue=Catalogue(items=stores.items, cache=base.cache),
+        exposures=exposures,
         health=Health(items=stores.items, cache=base.cache, models=models, ingest=ingest),
         ingest=ingest,
         jobs=make_running_jobs(base) if settings.jobs == "embedded" else make_jobs(base),
         keys=make_keys(base),
         models=models,
+        online=Online(exposures=stores.exposures, clock=base.clock),
         quotas=make_quotas(base),
         recommend=recommend,
         steering=SteeringAdmin(
@@ -190,7 +200,7 @@ def build(base: Foundation) -> Services:
             metrics=base.metrics,
             schedule=schedule_of(settings),
         ),
-        users=make_users(base),
+        users=make_users(base, exposures),
     )
 
 
@@ -241,7 +251,7 @@ def make_dump(base: Foundation) -> Dump:
     return SqlDump(base.database, tenant=base.settings.tenant)
 
 
-def make_users(base: Foundation) -> Users:
+def make_users(base: Foundation, exposures: Exposures) -> Users:
     """The users. Raises `InvalidInputError` where the scratch folder cannot be used."""
     _make_scratch(base.settings)
     given = base.settings.erasure_secret
@@ -259,6 +269,7 @@ def make_users(base: Foundation) -> Users:
         tenant=base.settings.tenant,
         secret=secret,
         new_id=new_ulid,
+        settle=exposures.flush,
     )
 
 
@@ -292,6 +303,8 @@ def make_recommend(
     catalogue: LiveCatalogue,
     popularity: Popularity,
     steering: LiveSteering,
+    *,
+    exposures: Exposures,
 ) -> Recommend:
     """Every list; it starts and stops the catalogue, the counts and the steering that it is given."""
     return Recommend(
@@ -302,6 +315,7 @@ def make_recommend(
         cache=base.cache,
         clock=base.clock,
         steering=steering,
+        exposures=exposures,
         metrics=base.metrics,
         settings=RecommendSettings(
             deadline_s=base.settings.recommend_deadline_s,

@@ -82,6 +82,9 @@ class Settings(BaseSettings):
     popularity_poll_s: float = Field(
         default=5.0, gt=0, description="Seconds between two looks for new events, for popular lists."
     )
+    exposures_keep_days: float = Field(
+        default=90.0, gt=0, le=36_500, description="Days that answered lists are kept for the online figures."
+    )
     retrain_model: str = Field(
         default="auto", description="What a retraining fits where the call names nothing."
     )

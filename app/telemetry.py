@@ -100,6 +100,12 @@ class Metrics:
         self.models_refused = Counter(
             "recserve_models_refused_total", "Model versions that were refused.", registry=self.registry
         )
+        self.exposures_dropped = Counter(
+            "recserve_exposures_dropped_total",
+            "Lists that were answered but not written down, and so lack in the online figures, by reason.",
+            ("reason",),
+            registry=self.registry,
+        )
         self.degraded = Counter(
             "recserve_degraded_total",
             "Times a part did without another, by part and reason.",

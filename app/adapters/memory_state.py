@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from app.domain.exposures import Exposure
 from app.domain.money import stored_money
 from app.domain.types import Event, EventItem, Item, Subject, User
 
@@ -46,6 +47,7 @@ class MemoryState:
     events: dict[str, StoredRow] = field(default_factory=dict)
     items: dict[str, Item] = field(default_factory=dict)
     users: dict[str, User] = field(default_factory=dict)
+    exposures: dict[str, Exposure] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
     tombstones: set[str] = field(default_factory=set)
     revision: int = 0
@@ -54,6 +56,11 @@ class MemoryState:
     def guests_of(self, user_id: str | None) -> set[str]:
         """The guests merged into a user."""
         return {guest for guest, owner in self.aliases.items() if owner == user_id}
+
+    def shown_to(self, user_id: str) -> list[Exposure]:
+        """The user's exposures, oldest first."""
+        shown = [one for one in self.exposures.values() if one.subject.user_id == user_id]
+        return sorted(shown, key=lambda one: (one.shown_at, one.recommendation_id))
 
     def rows_of(self, subject: Subject) -> list[StoredRow]:
         """The subject's events, oldest first."""

@@ -11,6 +11,7 @@ from app.adapters.memory_admin import (
 from app.adapters.memory_catalogue import MemoryItemLog, MemoryItemStore
 from app.adapters.memory_definitions import MemoryDefinitionStore
 from app.adapters.memory_events import MemoryEventLog, MemoryEventStore
+from app.adapters.memory_exposures import MemoryExposureStore
 from app.adapters.memory_state import MemoryState
 from app.adapters.memory_users import MemoryUserStore
 from app.domain.ports import Clock, Stores
@@ -20,6 +21,7 @@ __all__ = [
     "MemoryDefinitionStore",
     "MemoryEventLog",
     "MemoryEventStore",
+    "MemoryExposureStore",
     "MemoryItemLog",
     "MemoryItemStore",
     "MemoryJobStore",
@@ -44,5 +46,6 @@ def memory_stores(*, clock: Clock) -> Stores:
         jobs=MemoryJobStore(clock=clock),
         versions=MemoryModelVersionStore(clock=clock),
         definitions=MemoryDefinitionStore(clock=clock),
+        exposures=MemoryExposureStore(state),
         audit=MemoryAuditLog(clock=clock),
     )

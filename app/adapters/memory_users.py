@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from app.adapters.memory_state import MemoryState
 from app.domain.errors import ConflictError, NotFoundError
-from app.domain.exports import event_json, user_json
+from app.domain.exports import event_json, exposure_json, user_json
 from app.domain.ports import Clock
 from app.domain.types import JsonObject, StoredEvent, Subject, User
 
@@ -71,28 +71,36 @@ class MemoryUserStore:
         user = self._state.users.get(user_id)
         aliases = await self.aliases(user_id)
         rows = self._state.rows_of(Subject(user_id=user_id))
-        if user is None and not (aliases or rows):
+        shown = self._state.shown_to(user_id)
+        if user is None and not (aliases or rows or shown):
             raise NotFoundError("There is no such user.")
         return {
             "user_id": user_id,
             "user": None if user is None else user_json(user),
             "anonymous_ids": list(aliases),
             "events": [event_json(StoredEvent(row.seq, row.event)) for row in rows],
-            "exposures": [],
+            "exposures": [exposure_json(one) for one in shown],
         }
 
     async def erase(self, user_id: str, *, digest: str) -> Mapping[str, int]:
         """Delete all rows of the user and of merged guests, leave a tombstone."""
         rows = self._state.rows_of(Subject(user_id=user_id))
         guests = self._state.guests_of(user_id)
+        shown = self._state.shown_to(user_id) + [
+            one
+            for one in self._state.exposures.values()
+            if one.subject.user_id is None and one.subject.anonymous_id in guests
+        ]
         deleted = {
             "events": sum(max(1, len(row.event.items)) for row in rows),
-            "exposures": 0,
+            "exposures": len(shown),
             "user_aliases": len(guests),
             "users": int(user_id in self._state.users),
         }
         for row in rows:
             del self._state.events[row.event.event_id]
+        for one in shown:
+            del self._state.exposures[one.recommendation_id]
         for guest in guests:
             del self._state.aliases[guest]
         self._state.users.pop(user_id, None)

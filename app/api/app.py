@@ -17,6 +17,7 @@ from app.api import (
     routes_admin_jobs,
     routes_admin_keys,
     routes_admin_models,
+    routes_admin_online,
     routes_admin_steering,
     routes_docs,
     routes_events,
@@ -53,6 +54,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     routes_admin_models.router,
     routes_admin_keys.router,
     routes_admin_steering.router,
+    routes_admin_online.router,
 )
 
 

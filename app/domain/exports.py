@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from app.domain.exposures import Exposure
 from app.domain.moments import rfc3339
 from app.domain.types import Item, JsonObject, StoredEvent, User
 
@@ -72,6 +73,25 @@ def event_json(stored: StoredEvent) -> JsonObject:
         "context": event.context or None,
     }
     return _present(body)
+
+
+def exposure_json(exposure: Exposure) -> JsonObject:
+    """A list that was answered."""
+    subject = exposure.subject
+    return _present(
+        {
+            "recommendation_id": exposure.recommendation_id,
+            "user_id": subject.user_id,
+            "anonymous_id": subject.anonymous_id,
+            "session_id": subject.session_id,
+            "scenario": exposure.scenario,
+            "variant": exposure.variant,
+            "model_version": exposure.model_version,
+            "served_by": exposure.served_by,
+            "item_ids": list(exposure.item_ids),
+            "shown_at": rfc3339(exposure.shown_at),
+        }
+    )
 
 
 def _present(values: JsonObject) -> JsonObject:

@@ -15,6 +15,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from app.domain.exposures import Exposure, Outcome
 from app.domain.steering import Definition, DefinitionKind
 from app.domain.types import (
     ApiKey,
@@ -322,6 +323,19 @@ class DefinitionStore(Protocol):
         """Write that it is gone; its versions stay. Raises `NotFoundError`."""
 
 
+class ExposureStore(Protocol):
+    """What was shown to whom, and what the log of events says came of it."""
+
+    async def append(self, shown: Sequence[Exposure]) -> None:
+        """Store a group in one transaction; one that is there already stays as it is."""
+
+    async def forget(self, before: datetime, *, most: int) -> int:
+        """Delete at most so many that were shown before; how many there were."""
+
+    async def outcomes(self, since: datetime, until: datetime, *, scenario: str | None) -> list[Outcome]:
+        """What came of the lists shown from `since` to before `until`, by cell."""
+
+
 class AuditLog(Protocol):
     """Who did what; append-only."""
 
@@ -342,6 +356,7 @@ class Stores:
     jobs: JobStore
     versions: ModelVersionStore
     definitions: DefinitionStore
+    exposures: ExposureStore
     audit: AuditLog
 
 

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from app.services.catalogue import Catalogue
+    from app.services.exposures import Exposures
     from app.services.health import Health
     from app.services.ingest import Ingest
     from app.services.jobs import Jobs
     from app.services.keys import Keys
     from app.services.models import ModelRegistry
+    from app.services.online import Online
     from app.services.quotas import Quotas
     from app.services.recommend import Recommend
     from app.services.steering_admin import SteeringAdmin
@@ -23,11 +25,13 @@ class Services:
     """One tenant's use cases."""
 
     catalogue: Catalogue
+    exposures: Exposures
     health: Health
     ingest: Ingest
     jobs: Jobs
     keys: Keys
     models: ModelRegistry
+    online: Online
     quotas: Quotas
     recommend: Recommend
     steering: SteeringAdmin

@@ -32,6 +32,7 @@ from app.pipeline.steering import Steering
 from app.services.answer_codec import decoded, encoded, list_key, on_the_wire
 from app.services.answering import Bench, Material, Plan
 from app.services.deadlines import LateError, Patience
+from app.services.exposures import Exposures
 from app.services.lane import BatchLane, BusyError, Lane
 from app.services.live_catalogue import SUBJECT as CATALOGUE_SUBJECT
 from app.services.live_catalogue import LiveCatalogue
@@ -119,6 +120,7 @@ class Recommend:
         cache: Lists made before.
         clock: Wall time.
         steering: Scenarios, rules and weights; started and stopped here.
+        exposures: Is told of every list that is answered.
         metrics: Counts what went wrong.
         settings: Deadlines and limits.
     """
@@ -133,6 +135,7 @@ class Recommend:
         cache: ListCache,
         clock: Clock,
         steering: LiveSteering,
+        exposures: Exposures,
         metrics: Metrics,
         settings: RecommendSettings | None = None,
     ) -> None:
@@ -141,6 +144,7 @@ class Recommend:
         self._catalogue = catalogue
         self._popularity = popularity
         self._steering = steering
+        self._exposures = exposures
         self._cache = cache
         self._metrics = metrics
         self._deadline_s = settings.deadline_s
@@ -213,10 +217,15 @@ class Recommend:
         """
         short = self._short(user_id, scenario, n)
         found = await self._cache.read((f"user:{user_id}", CATALOGUE_SUBJECT), short.key)
-        body = None if found.body is None else on_the_wire(found.body, recommendation_id=new_ulid())
+        if found.body is None:
+            return None
+        recommendation_id = new_ulid()
+        body = on_the_wire(found.body, recommendation_id=recommendation_id)
         if body is not None:
             self._hits.inc()
             short.served.inc()
+            subject = Subject(user_id=user_id)
+            self._exposures.add(found.body, recommendation_id=recommendation_id, subject=subject)
         return body
 
     async def rank(self, request: RecommendationRequest) -> Recommendation:
@@ -318,6 +327,8 @@ class Recommend:
     async def _answer(self, plan: Plan) -> Recommendation:
         answer = await self._listed(plan)
         self._metrics.lists.labels(answer.scenario, answer.served_by.value).inc()
+        subject = plan.request.subject
+        self._exposures.add(answer, recommendation_id=answer.recommendation_id, subject=subject)
         return answer
 
     async def _listed(self, plan: Plan) -> Recommendation:

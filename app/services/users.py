@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from app.domain.ports import AuditLog, Clock, EventStore, ListCache, UserStore
 from app.domain.types import JsonObject, Page, Receipt, StoredEvent, Subject, User
@@ -25,6 +25,7 @@ class Users:
         tenant: Whose users, part of the digest.
         secret: Keys the digest of erased ids; without it nobody can tell whose it is.
         new_id: Makes the receipts' ids.
+        settle: Writes what is still to be written about anybody, before an erasure.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Users:
         tenant: str,
         secret: bytes,
         new_id: Callable[[], str],
+        settle: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._users = users
         self._events = events
@@ -47,6 +49,7 @@ class Users:
         self._tenant = tenant
         self._secret = secret
         self._new_id = new_id
+        self._settle = settle
 
     async def get(self, user_id: str) -> User:
         """One user. Raises `NotFoundError`."""
@@ -94,6 +97,8 @@ class Users:
 
     async def erase(self, user_id: str, *, by: str | None = None) -> Receipt:
         """Delete every row of the user and of merged guests. A user nobody knows gets a receipt of zeros."""
+        if self._settle is not None:
+            await self._settle()
         guests = await self._users.aliases(user_id)
         digest = self.digest(user_id)
         rows = await self._users.erase(user_id, digest=digest)

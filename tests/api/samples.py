@@ -184,6 +184,9 @@ SAMPLES: dict[str, Sample] = {
     ),
     "GET /v1/admin/keys": Sample(),
     "DELETE /v1/admin/keys/{key_id}": Sample(parts={"key_id": "k1"}),
+    "GET /v1/admin/metrics/online": Sample(
+        query={"since": "2026-11-17T12:00:00Z", "until": "2026-11-24T12:00:00Z", "scenario": "home"}
+    ),
     "GET /v1/admin/scenarios": Sample(),
     "GET /v1/admin/scenarios/{name}": Sample(parts={"name": "home"}),
     "PUT /v1/admin/scenarios/{name}": Sample(parts={"name": "sale"}, body=SCENARIO),

@@ -7,6 +7,7 @@ from app.adapters.sql.definitions import SqlDefinitionStore
 from app.adapters.sql.engine import Database
 from app.adapters.sql.event_log import SqlEventLog
 from app.adapters.sql.events import SqlEventStore
+from app.adapters.sql.exposures import SqlExposureStore
 from app.adapters.sql.item_log import SqlItemLog
 from app.adapters.sql.items import SqlItemStore
 from app.adapters.sql.jobs import SqlJobStore
@@ -28,5 +29,6 @@ def sql_stores(database: Database, *, tenant: str, clock: Clock) -> Stores:
         jobs=SqlJobStore(database, tenant=tenant, clock=clock),
         versions=SqlModelVersionStore(database, tenant=tenant, clock=clock),
         definitions=SqlDefinitionStore(database, tenant=tenant, clock=clock),
+        exposures=SqlExposureStore(database, tenant=tenant),
         audit=SqlAuditLog(database, tenant=tenant, clock=clock),
     )

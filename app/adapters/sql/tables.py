@@ -76,6 +76,13 @@ for _person in ("user_id", "anonymous_id", "session_id"):
         postgresql_where=events.c[_person].is_not(None),
         sqlite_where=events.c[_person].is_not(None),
     )
+sa.Index(
+    "ix_events_recommendation_id",
+    events.c.tenant,
+    events.c.recommendation_id,
+    postgresql_where=events.c.recommendation_id.is_not(None),
+    sqlite_where=events.c.recommendation_id.is_not(None),
+)
 
 items = sa.Table(
     "items",
@@ -277,6 +284,7 @@ exposures = sa.Table(
     _json("propensities"),
     _moment("shown_at", nullable=False),
 )
+sa.Index("ix_exposures_shown_at", exposures.c.tenant, exposures.c.shown_at)
 for _person in ("user_id", "anonymous_id"):
     sa.Index(
         f"ix_exposures_{_person}",

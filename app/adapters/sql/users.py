@@ -11,10 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.adapters.sql.counters import insert_into
 from app.adapters.sql.engine import Database
 from app.adapters.sql.event_rows import stored_event
+from app.adapters.sql.exposures import exposure_of
 from app.adapters.sql.people import guests_of
 from app.adapters.sql.tables import events, exposures, tombstones, user_aliases, users
 from app.domain.errors import ConflictError, NotFoundError
-from app.domain.exports import event_json, user_json
+from app.domain.exports import event_json, exposure_json, user_json
 from app.domain.ports import Clock
 from app.domain.types import JsonObject, StoredEvent, User
 
@@ -220,16 +221,7 @@ class SqlUserStore:
             .where(exposures.c.tenant == self._tenant, exposures.c.user_id == user_id)
             .order_by(exposures.c.shown_at, exposures.c.recommendation_id)
         )
-        return [
-            {
-                "recommendation_id": row.recommendation_id,
-                "scenario": row.scenario,
-                "variant": row.variant,
-                "item_ids": row.item_ids,
-                "shown_at": row.shown_at.isoformat(),
-            }
-            for row in found
-        ]
+        return [exposure_json(exposure_of(row)) for row in found]
 
 
 def _user(row: sa.Row[Any]) -> User:

@@ -19,6 +19,7 @@ from app.domain.ports import EventStore, ItemStore, ListCache, Scorer, Stores
 from app.domain.types import Event, Item, Query
 from app.domain.weights import DEFAULT_WEIGHTS
 from app.services.catalogue import Catalogue
+from app.services.exposures import Exposures
 from app.services.ingest import Ingest
 from app.services.live_catalogue import LiveCatalogue
 from app.services.popularity import Popularity
@@ -138,6 +139,7 @@ async def open_shop(
         cache=cache,
         clock=clock,
         steering=steering,
+        exposures=Exposures(store=stores.exposures, clock=clock, metrics=metrics),
         metrics=metrics,
         settings=settings,
     )

@@ -1,0 +1,197 @@
+"""What was shown, in SQL, and what the log of events says came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.adapters.sql.counters import insert_into
+from app.adapters.sql.engine import Database
+from app.adapters.sql.space import FreeSpace
+from app.adapters.sql.tables import events, exposures
+from app.domain.exposures import CARTS, CLICKS, PURCHASES, REFUNDS, Cell, Exposure, Outcome, Takings
+from app.domain.money import MONEY_SCALE
+from app.domain.types import Subject
+
+LONG_READ_S = 60.0
+_CELL = ("scenario", "variant", "model_version")
+
+
+class SqlExposureStore:
+    """One tenant's exposures."""
+
+    def __init__(self, database: Database, *, tenant: str) -> None:
+        self._database = database
+        self._tenant = tenant
+        self._space = FreeSpace(database)
+        # SQLite keeps amounts as ten-thousandths.
+        self._unit = 10**MONEY_SCALE if database.is_sqlite else 1
+
+    async def append(self, shown: Sequence[Exposure]) -> None:
+        """Store a group in one transaction; one that is there already stays as it is."""
+        if not shown:
+            return
+        await self._space.require()
+        rows = [self._row(exposure) for exposure in shown]
+
+        async def work(connection: AsyncConnection) -> None:
+            await connection.execute(insert_into(connection, exposures).on_conflict_do_nothing(), rows)
+
+        await self._database.write(work)
+
+    async def forget(self, before: datetime, *, most: int) -> int:
+        """Delete at most so many that were shown before; how many there were."""
+        old = (
+            sa.select(exposures.c.recommendation_id)
+            .where(exposures.c.tenant == self._tenant, exposures.c.shown_at < before)
+            .order_by(exposures.c.shown_at)
+            .limit(most)
+        )
+        statement = sa.delete(exposures).where(
+            exposures.c.tenant == self._tenant, exposures.c.recommendation_id.in_(old)
+        )
+
+        async def work(connection: AsyncConnection) -> int:
+            return (await connection.execute(statement)).rowcount
+
+        return await self._database.write(work)
+
+    async def outcomes(self, since: datetime, until: datetime, *, scenario: str | None) -> list[Outcome]:
+        """What came of the lists shown from `since` to before `until`, by cell."""
+        shown = _shown(self._tenant, since, until, scenario)
+        counted = await self._database.fetch(_counts(self._tenant, shown), deadline_s=LONG_READ_S)
+        taken: dict[Cell, list[Takings]] = {}
+        for row in await self._database.fetch(_takings(self._tenant, shown), deadline_s=LONG_READ_S):
+            taken.setdefault(_cell(row), []).append(self._taken(row))
+        found = [
+            Outcome(
+                cell := _cell(row),
+                impressions=row.impressions,
+                clicks=int(row.clicks),
+                carts=int(row.carts),
+                purchases=int(row.purchases),
+                sessions=row.sessions,
+                takings=tuple(sorted(taken.get(cell, ()), key=lambda one: one.currency or "")),
+            )
+            for row in counted
+        ]
+        return sorted(found, key=lambda outcome: outcome.cell)
+
+    def _row(self, exposure: Exposure) -> dict[str, Any]:
+        subject = exposure.subject
+        return {
+            "tenant": self._tenant,
+            "recommendation_id": exposure.recommendation_id,
+            "user_id": subject.user_id,
+            "anonymous_id": subject.anonymous_id,
+            "session_id": subject.session_id,
+            "scenario": exposure.scenario,
+            "variant": exposure.variant,
+            "model_version": exposure.model_version,
+            "served_by": exposure.served_by,
+            "item_ids": list(exposure.item_ids),
+            "propensities": [],
+            "shown_at": exposure.shown_at,
+        }
+
+    def _taken(self, row: sa.Row[Any]) -> Takings:
+        total = Decimal(str(round(row.total / self._unit, MONEY_SCALE)))
+        return Takings(row.currency, total, row.squares / self._unit**2)
+
+
+def exposure_of(row: sa.Row[Any]) -> Exposure:
+    """The exposure of its row."""
+    return Exposure(
+        recommendation_id=row.recommendation_id,
+        subject=Subject(row.user_id, row.session_id, row.anonymous_id),
+        scenario=row.scenario,
+        variant=row.variant,
+        model_version=row.model_version,
+        served_by=row.served_by,
+        item_ids=tuple(row.item_ids),
+        shown_at=row.shown_at,
+    )
+
+
+def _cell(row: sa.Row[Any]) -> Cell:
+    return Cell(row.scenario, row.variant, row.model_version)
+
+
+def _shown(tenant: str, since: datetime, until: datetime, scenario: str | None) -> sa.Subquery:
+    """The lists of the window, each with its cell and its session (`Exposure.session`)."""
+    table = exposures.c
+    named = (("session:", table.session_id), ("user:", table.user_id), ("anonymous:", table.anonymous_id))
+    whole = sa.literal("list:") + table.recommendation_id
+    session = sa.func.coalesce(*(sa.literal(kind) + column for kind, column in named), whole)
+    statement = sa.select(
+        table.recommendation_id,
+        table.scenario,
+        table.variant,
+        sa.func.coalesce(table.model_version, "").label("model_version"),
+        session.label("session"),
+    ).where(table.tenant == tenant, table.shown_at >= since, table.shown_at < until)
+    if scenario is not None:
+        statement = statement.where(table.scenario == scenario)
+    return statement.subquery("shown")
+
+
+def _of(tenant: str, shown: sa.Subquery) -> sa.ColumnElement[bool]:
+    return sa.and_(events.c.tenant == tenant, events.c.recommendation_id == shown.c.recommendation_id)
+
+
+def _counts(tenant: str, shown: sa.Subquery) -> sa.Select[Any]:
+    flags = {"clicks": CLICKS, "carts": CARTS, "purchases": PURCHASES}
+    heard = (
+        sa.select(
+            shown.c.recommendation_id,
+            *(
+                sa.func.max(sa.case((events.c.name.in_(names), 1), else_=0)).label(flag)
+                for flag, names in flags.items()
+            ),
+        )
+        .join(events, _of(tenant, shown))
+        .group_by(shown.c.recommendation_id)
+        .subquery("heard")
+    )
+    cell = [shown.c[name] for name in _CELL]
+    return (
+        sa.select(
+            *cell,
+            sa.func.count().label("impressions"),
+            *(sa.func.coalesce(sa.func.sum(heard.c[flag]), 0).label(flag) for flag in flags),
+            sa.func.count(shown.c.session.distinct()).label("sessions"),
+        )
+        .outerjoin(heard, heard.c.recommendation_id == shown.c.recommendation_id)
+        .group_by(*cell)
+    )
+
+
+def _takings(tenant: str, shown: sa.Subquery) -> sa.Select[Any]:
+    whole = sa.cast(events.c.value, sa.Double)
+    price = sa.cast(events.c.price, sa.Double)
+    # An event's value stands in each of its lines; without one, the lines are added up.
+    amount = sa.case(
+        (events.c.value.is_(None), price * sa.func.coalesce(events.c.quantity, 1.0)),
+        (events.c.item_index == 0, whole),
+        else_=0.0,
+    )
+    signed = sa.case((events.c.name.in_(REFUNDS), -amount), else_=amount)
+    spent = sa.func.coalesce(sa.func.sum(signed), 0.0).label("spent")
+    cell = [shown.c[name] for name in _CELL]
+    by_session = (
+        sa.select(*cell, shown.c.session, events.c.currency, spent)
+        .join(events, _of(tenant, shown))
+        .where(events.c.name.in_((*PURCHASES, *REFUNDS)))
+        .group_by(*cell, shown.c.session, events.c.currency)
+        .subquery("spent")
+    )
+    by = [by_session.c[name] for name in (*_CELL, "currency")]
+    spent_by = by_session.c.spent
+    return sa.select(
+        *by, sa.func.sum(spent_by).label("total"), sa.func.sum(spent_by * spent_by).label("squares")
+    ).group_by(*by)

@@ -1,0 +1,90 @@
+"""Answers about what the lists brought."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from app.api.values import Answer, Timestamp
+from app.domain.exposures import Outcome, Takings
+from app.domain.intervals import mean_interval, wilson
+from app.services.online import OnlineFigures
+
+
+class EstimateAnswer(Answer):
+    """A figure and its 95 % interval; nulls where there is too little to say."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+class RevenueAnswer(Answer):
+    """What purchases brought in one currency, refunds taken off."""
+
+    currency: Annotated[str | None, Field(description="Null: of events that gave none.")]
+    total: float
+    per_session: Annotated[
+        EstimateAnswer, Field(description="Over all sessions; the interval by the normal approximation.")
+    ]
+
+    @classmethod
+    def of(cls, takings: Takings, sessions: int) -> RevenueAnswer:
+        """The answer about takings."""
+        total = float(takings.total)
+        estimate = _estimate(total / sessions, mean_interval(total, takings.squares, sessions))
+        return cls(currency=takings.currency, total=total, per_session=estimate)
+
+
+class OutcomeAnswer(Answer):
+    """What came of the lists of one scenario, variant and model version."""
+
+    scenario: str
+    variant: str
+    model_version: Annotated[str | None, Field(description="Null: lists without a model.")]
+    impressions: Annotated[int, Field(description="Lists answered.")]
+    sessions: Annotated[int, Field(description="Sessions, else people, that they were answered to.")]
+    clicks: Annotated[int, Field(description="Lists with a `select_item` or `view_item` that names them.")]
+    carts: Annotated[int, Field(description="Lists with an `add_to_cart`.")]
+    purchases: Annotated[int, Field(description="Lists with a `purchase`.")]
+    ctr: Annotated[EstimateAnswer, Field(description="Clicks by impressions; Wilson's interval.")]
+    conversion: Annotated[EstimateAnswer, Field(description="Purchases by impressions; Wilson's interval.")]
+    revenue: list[RevenueAnswer]
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> OutcomeAnswer:
+        """The answer about an outcome."""
+        shown = outcome.impressions
+        return cls(
+            scenario=outcome.cell.scenario,
+            variant=outcome.cell.variant,
+            model_version=outcome.cell.model_version or None,
+            impressions=shown,
+            sessions=outcome.sessions,
+            clicks=outcome.clicks,
+            carts=outcome.carts,
+            purchases=outcome.purchases,
+            ctr=_estimate(outcome.clicks / shown, wilson(outcome.clicks, shown)),
+            conversion=_estimate(outcome.purchases / shown, wilson(outcome.purchases, shown)),
+            revenue=[RevenueAnswer.of(one, outcome.sessions) for one in outcome.takings],
+        )
+
+
+class OnlineAnswer(Answer):
+    """Figures of the lists answered from `since` to before `until`."""
+
+    since: Timestamp
+    until: Timestamp
+    figures: list[OutcomeAnswer]
+
+    @classmethod
+    def of(cls, figures: OnlineFigures) -> OnlineAnswer:
+        """The answer about figures."""
+        outcomes = [OutcomeAnswer.of(outcome) for outcome in figures.outcomes]
+        return cls(since=figures.since, until=figures.until, figures=outcomes)
+
+
+def _estimate(value: float, interval: tuple[float, float] | None) -> EstimateAnswer:
+    low, high = interval or (None, None)
+    return EstimateAnswer(value=value, low=low, high=high)

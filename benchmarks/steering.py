@@ -42,6 +42,7 @@ from app.pipeline.popularity import daily_counts
 from app.pipeline.rules import acting, rule_of
 from app.pipeline.scenarios import SCENARIOS, scenario_of
 from app.services.answering import Bench, Material, Plan
+from app.services.exposures import Exposures
 from app.services.ingest import Ingest
 from app.services.live_catalogue import LiveCatalogue
 from app.services.popularity import Counted, Popularity
@@ -207,6 +208,7 @@ async def opened(folder: Path, items: Sequence[Item]) -> Shop:
         cache=cache,
         clock=clock,
         steering=steering,
+        exposures=Exposures(store=stores.exposures, clock=clock, metrics=metrics),
         metrics=metrics,
         settings=RecommendSettings(deadline_s=20.0, database_deadline_s=20.0),
     )

@@ -11,7 +11,7 @@ Tensor = Any
 Items = tuple[Tensor, Tensor, Tensor]
 """Ids int32 (m,), vectors float32 (m, d), biases float32 (m,)."""
 Criterion = Callable[..., Tensor]
-"""States, targets' and negatives' `Items`, `log_expected` and `clashes`, to the loss of each place."""
+"""States, targets' and negatives' `Items`, and `log_expected`, to the loss of each place."""
 MASKED = -1e9
 
 
@@ -20,8 +20,7 @@ def sampled_softmax(
     positive: Items,
     negative: Items,
     *,
-    log_expected: tuple[Tensor, Tensor],
-    clashes: Tensor,
+    log_expected: Tensor,
 ) -> Tensor:
     r"""Cross-entropy of each target against negatives that the whole batch shares.
 
@@ -34,9 +33,7 @@ def sampled_softmax(
         hidden: float32 (places, d).
         positive: The targets' ids int32 (places,), vectors float32 (places, d), biases float32 (places,).
         negative: The same of the negatives: (s,), (s, d), (s,).
-        log_expected: log q, how often an item is expected in a draw: of the targets float32 (places,) and of
-            the negatives (s,).
-        clashes: How often each target stands among the negatives, float32 (places,).
+        log_expected: log q, how often each negative is expected in a draw, float32 (s,).
 
     Returns:
         float32 (places,).
@@ -46,13 +43,11 @@ def sampled_softmax(
         language model", IEEE TNN 2008; negatives shared by the batch. The target is not drawn but always
         there, hence it is not corrected, as argued in arXiv 2507.09331.
     """
-    of_target, of_other = log_expected
-    own, others = _scores(hidden, positive, negative, correction=of_other)  # (P,), (P, S)
-    peak = ops.stop_gradient(ops.maximum(ops.max(others, axis=1), own))
-    total = ops.sum(ops.exp(others - ops.expand_dims(peak, 1)), axis=1) + ops.exp(own - peak)
-    # Taken off again in place of a mask, which would cost four more passes over (P, S).
-    total -= clashes * ops.exp(ops.minimum(own - of_target - peak, 0.0))
-    return ops.log(ops.maximum(total, 1e-30)) + peak - own
+    own, others = _scores(hidden, positive, negative, correction=log_expected)
+    peak = ops.stop_gradient(ops.max(others, axis=1))  # (P,)
+    against = ops.log(ops.sum(ops.exp(others - ops.expand_dims(peak, 1)), axis=1)) + peak
+    # In one sum with the others the target's own term would swallow them, and with them a small loss.
+    return ops.softplus(against - own)
 
 
 def generalised_bce(
@@ -60,8 +55,7 @@ def generalised_bce(
     positive: Items,
     negative: Items,
     *,
-    log_expected: tuple[Tensor, Tensor],
-    clashes: Tensor,
+    log_expected: Tensor,
     n_items: int,
     calibration: float,
 ) -> Tensor:
@@ -77,7 +71,6 @@ def generalised_bce(
         positive: The targets.
         negative: The negatives, which the whole batch shares.
         log_expected: Not read: the negatives are to be drawn alike.
-        clashes: How often each target stands among the negatives, float32 (places,).
         n_items: n.
         calibration: t, 0 for plain binary cross-entropy to 1 for the softmax's probabilities.
 
@@ -94,18 +87,19 @@ def generalised_bce(
     alpha = ops.minimum(count / max(n_items - 1, 1), 1.0)
     beta = alpha * (calibration * (1.0 - 1.0 / alpha) + 1.0 / alpha)
     own, others = _scores(hidden, positive, negative, correction=0.0)
-    against = ops.sum(ops.softplus(others), axis=1) - clashes * ops.softplus(own)
-    return (beta * ops.softplus(-own) + against) / count
+    return (beta * ops.softplus(-own) + ops.sum(ops.softplus(others), axis=1)) / count
 
 
 def _scores(
     hidden: Tensor, positive: Items, negative: Items, *, correction: Tensor | float
 ) -> tuple[Tensor, Tensor]:
-    """Of the targets (places,) and of the negatives (places, s)."""
-    _, own_vector, own_bias = positive
-    _, other_vector, other_bias = negative
+    """Of the targets (places,) and of the negatives (places, s), `MASKED` where one is the place's target."""
+    own_idx, own_vector, own_bias = positive
+    other_idx, other_vector, other_bias = negative
     own = ops.sum(hidden * own_vector, axis=-1) + own_bias
-    return own, ops.matmul(hidden, ops.transpose(other_vector)) + (other_bias - correction)
+    others = ops.matmul(hidden, ops.transpose(other_vector)) + (other_bias - correction)
+    is_own = ops.equal(ops.expand_dims(own_idx, 1), ops.expand_dims(other_idx, 0))  # (P, S)
+    return own, ops.where(is_own, MASKED, others)
 
 
 def softmax_cross_entropy(scores: Tensor, target: Tensor) -> Tensor:

@@ -128,8 +128,7 @@ class SequenceRecommender(Recommender):
         Args:
             batch: The inputs, as rows of `vectors` float32 (rows, d) and `biases` float32 (rows,); `place`
                 int32 (places,), which of the batch * time places have a target; `target_idx` int32 and
-                `target_weight`, `target_log_q` and `clashes` float32 (places,); `negatives` int32 and `log_q`
-                float32 (s,).
+                `target_weight` float32 (places,); `negatives` int32 and `log_q` float32 (s,).
             training: Whether dropout acts.
 
         Returns:
@@ -141,8 +140,7 @@ class SequenceRecommender(Recommender):
             ops.take(states, batch["place"], axis=0),
             _rows(batch, batch["target_idx"]),
             _rows(batch, batch["negatives"]),
-            log_expected=(batch["target_log_q"], batch["log_q"]),
-            clashes=batch["clashes"],
+            log_expected=batch["log_q"],
         )
         return each * weight / ops.maximum(ops.mean(weight), 1e-6)
 

@@ -80,10 +80,8 @@ class Feed:
     def _with_rows(self, batch: Batch) -> Batch:
         negatives = self._negatives.draw(self._rng)
         made = as_rows(batch, negatives)
-        items = made["rows"]
         made["log_q"] = self._log_q[negatives]
-        made["target_log_q"] = self._log_q[items[made["target_idx"]]]
-        return made if self._attributes is None else made | self._attributes.of(items)
+        return made if self._attributes is None else made | self._attributes.of(made["rows"])
 
 
 def as_rows(batch: Batch, negatives: NDArray[np.int32]) -> Batch:
@@ -92,8 +90,7 @@ def as_rows(batch: Batch, negatives: NDArray[np.int32]) -> Batch:
     Returns:
         `rows` int32 (rows,), the items that appear, rising from 0, the padding; `item_idx` (batch, time),
         `target_idx` (places,) and `negatives` (s,) as places in `rows`; `weight`; `place` int32 (places,),
-        where of the batch * time there is a target; `target_weight` (places,); `clashes` float32 (places,),
-        how often the target stands among the negatives.
+        where of the batch * time there is a target; `target_weight` (places,).
     """
     place = np.flatnonzero(batch["target_weight"])
     item_idx, target_idx = batch["item_idx"], batch["target_idx"].reshape(-1)[place]
@@ -109,7 +106,6 @@ def as_rows(batch: Batch, negatives: NDArray[np.int32]) -> Batch:
         "target_idx": wanted,
         "target_weight": batch["target_weight"].reshape(-1)[place],
         "negatives": against,
-        "clashes": np.bincount(against, minlength=len(rows))[wanted].astype(np.float32),
     }
 
 

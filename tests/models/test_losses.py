@@ -38,15 +38,10 @@ def test_softmax_cross_entropy_is_minus_the_log_share() -> None:
 
 def asked(
     hidden: np.ndarray, items: tuple[np.ndarray, np.ndarray], target: np.ndarray, drawn: np.ndarray
-) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
-    """What both losses take: states, targets, negatives; and how often each target was drawn."""
+) -> tuple[np.ndarray, tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
+    """What both losses take: states, targets, negatives."""
     vectors, bias = items
-    clashes = (target[:, None] == drawn[None, :]).sum(axis=1).astype(np.float32)
-    return (
-        hidden,
-        (target, vectors[target], bias[target]),
-        (drawn, vectors[drawn], bias[drawn]),
-    ), clashes
+    return hidden, (target, vectors[target], bias[target]), (drawn, vectors[drawn], bias[drawn])
 
 
 def sampled(
@@ -59,9 +54,8 @@ def sampled(
 ) -> np.ndarray:
     from models import losses
 
-    arguments, clashes = asked(hidden, items, target, drawn)
-    log_expected = (log_q[target], log_q[drawn])
-    return np.asarray(losses.sampled_softmax(*arguments, log_expected=log_expected, clashes=clashes))
+    arguments = asked(hidden, items, target, drawn)
+    return np.asarray(losses.sampled_softmax(*arguments, log_expected=log_q[drawn]))
 
 
 def drawn_case() -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray], np.ndarray, np.ndarray]:
@@ -102,9 +96,8 @@ def test_sampled_softmax_has_the_slope_of_finite_differences() -> None:
         tape.watch(states)
         from models import losses
 
-        arguments, clashes = asked(states, items, target, drawn)
-        log_expected = (log_q[target], log_q[drawn])
-        total = tf.reduce_sum(losses.sampled_softmax(*arguments, log_expected=log_expected, clashes=clashes))
+        arguments = asked(states, items, target, drawn)
+        total = tf.reduce_sum(losses.sampled_softmax(*arguments, log_expected=log_q[drawn]))
     slope, step = tape.gradient(total, states).numpy(), 1e-4
     for place in np.ndindex(*hidden.shape):
         moved = np.zeros(hidden.shape)
@@ -113,6 +106,37 @@ def test_sampled_softmax_has_the_slope_of_finite_differences() -> None:
             sum(slow_sampled(hidden + sign * moved, items, target, drawn, log_q=log_q)) for sign in (1, -1)
         )
         assert slope[place] == pytest.approx((up - down) / (2 * step), abs=2e-3)
+
+
+@pytest.mark.parametrize("rarity", [-7.0, -14.0, -17.0, -40.0])
+def test_sampled_softmax_of_a_rare_target_that_was_drawn_is_exact(rarity: float) -> None:
+    import tensorflow as tf
+
+    from models import losses
+
+    scores = np.array([0.0, 8.0, -8.0, -7.5, -7.0, -6.0], np.float32)
+    items = scores[:, None], np.zeros(6, np.float32)
+    target, drawn = np.array([1], np.int32), np.array([1, 2, 1, 3, 4, 5], np.int32)
+    log_q = np.array([0.0, rarity, 0.1, 0.2, -0.3, 0.0], np.float32)
+    wanted = slow_sampled(np.ones((1, 1)), items, target, drawn, log_q=log_q)
+    states = tf.constant(np.ones((1, 1), np.float32))
+    with tf.GradientTape() as tape:
+        tape.watch(states)
+        got = losses.sampled_softmax(*asked(states, items, target, drawn), log_expected=log_q[drawn])
+    np.testing.assert_allclose(np.asarray(got), wanted, rtol=1e-4)
+    # d/ds of log(1 + e^(a - s)), with the others' mean score under their shares of the sum in a.
+    others = [number for number in drawn if number != 1]
+    shares = np.exp(scores[others] - log_q[others].astype(np.float64))
+    slope = -np.expm1(-np.array(wanted)) * ((shares @ scores[others]) / shares.sum() - 8.0)
+    np.testing.assert_allclose(np.asarray(tape.gradient(got, states))[0], slope, rtol=1e-3)
+
+
+def test_sampled_softmax_is_nothing_where_only_the_target_was_drawn() -> None:
+    hidden, items, target, _ = drawn_case()
+    drawn = np.array([2, 2], np.int32)
+    got = sampled(hidden, items, target, drawn, log_q=np.full(8, -17.0, np.float32))
+    assert got[1] == 0.0
+    assert np.isfinite(got).all()
 
 
 def test_sampled_softmax_over_every_item_is_the_full_one() -> None:
@@ -139,10 +163,9 @@ def test_generalised_bce_against_a_loop() -> None:
         own = 1 / (1 + np.exp(-(place @ vectors[item] + bias[item])))
         others = [1 / (1 + np.exp(-(place @ vectors[j] + bias[j]))) for j in drawn if j != item]
         wanted.append(-(beta * np.log(own) + sum(np.log(1 - other) for other in others)) / 4)
-    arguments, clashes = asked(hidden, (vectors, bias), target, drawn)
-    nothing = (np.zeros(3, np.float32), np.zeros(4, np.float32))
+    arguments = asked(hidden, (vectors, bias), target, drawn)
     got = losses.generalised_bce(
-        *arguments, log_expected=nothing, clashes=clashes, n_items=n_items, calibration=calibration
+        *arguments, log_expected=np.zeros(4, np.float32), n_items=n_items, calibration=calibration
     )
     np.testing.assert_allclose(np.asarray(got), wanted, rtol=1e-4)
 

@@ -44,7 +44,8 @@ async def test_worker_takes_its_child_with_it(settings: Settings, number: signal
             # Held, so that it cannot end by itself first.
             os.kill(child, signal.SIGSTOP)
         worker.send_signal(number)
-    await until(lambda: not running_with(job.job_id))
+    # A child that is still being loaded hears of it when it first says something.
+    await until(lambda: not running_with(job.job_id), within_s=60.0)
     if number is signal.SIGTERM:
         ended = await base.stores.jobs.get(job.job_id)
         assert (ended.state, ended.error) == (

@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -28,9 +30,16 @@ def settings(tmp_path: Path, sqlite_url: str) -> Settings:
     )
 
 
-def start_worker(settings: Settings) -> subprocess.Popen[bytes]:
+@contextmanager
+def start_worker(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker that a test has to end; one that fails before it does leaves none behind."""
     environment = bootstrap.child_environment(settings)
-    return subprocess.Popen([sys.executable, "-m", "app.cli", "worker"], env=environment)
+    with subprocess.Popen([sys.executable, "-m", "app.cli", "worker"], env=environment) as worker:
+        try:
+            yield worker
+        except BaseException:
+            worker.kill()
+            raise
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
@@ -38,7 +47,7 @@ async def test_worker_takes_its_child_with_it(settings: Settings, number: signal
     base = bootstrap.lay_foundation(settings, deadline_s=20.0)
     job = await bootstrap.make_jobs(base).retrain()
     with start_worker(settings) as worker:
-        await until(lambda: bool(running_with(job.job_id)))
+        await until(lambda: bool(running_with(job.job_id)), within_s=60.0)
         child = running_with(job.job_id)[0]
         if number is signal.SIGTERM:
             # Held, so that it cannot end by itself first.

@@ -84,7 +84,7 @@ class Interactions:
         now: The moment that decay is counted to, in the days of `time`.
         attributes: Of the items, where any are known; items without a line may have some.
         kind: int32 (n,), the event type's number, 1 to `N_KINDS`, 0 where it is not known; None where all
-            lines are of one type.
+            lines are of one type. No model reads it yet: a type counts by `weight` and `half_life`.
     """
 
     user: NDArray[np.int64]

@@ -15,7 +15,10 @@ class GRU4Rec(SequenceRecommender):
 
     .. math::
         z_t = \sigma(W_z x_t + U_z h_{t-1}), \quad r_t = \sigma(W_r x_t + U_r h_{t-1}), \\
-        h_t = z_t h_{t-1} + (1 - z_t) \tanh(W x_t + U (r_t h_{t-1})), \quad s = E\,(W_o h_t + x_t) + b
+        h_t = z_t h_{t-1} + (1 - z_t) \tanh(W x_t + b_x + r_t (U h_{t-1} + b_h)), \quad
+        s = E\,(W_o h_t + x_t) + b
+
+    The gates have biases too.
 
     Args:
         n_items: Items, padding not counted.
@@ -28,9 +31,10 @@ class GRU4Rec(SequenceRecommender):
     Source:
         Hidasi et al., "Session-based recommendations with recurrent neural networks", ICLR 2016, arXiv
         1511.06939; Hidasi and Karatzoglou, CIKM 2018, arXiv 1706.03847 (more negatives, tied vectors).
-        Deviations: cross-entropy over shared sampled negatives with the logQ correction in place of TOP1 and
-        BPR-max; whole histories in place of session-parallel batches; the newest item's vector goes around
-        the GRUs; biases start at the log of popularity.
+        Deviations: the reset gate after the product with U, as in cuDNN; cross-entropy over shared sampled
+        negatives with the logQ correction in place of TOP1 and BPR-max; whole histories in place of
+        session-parallel batches; the newest item's vector goes around the GRUs; biases start at the log of
+        popularity.
     """
 
     def __init__(

@@ -121,8 +121,7 @@ class Blending:
     @property
     def history(self) -> History:
         """The curves of the network that counts most; none where the blend has no network."""
-        curves = [member.history for member in self._made.members if member.network is not None]
-        return curves[0] if curves else History()
+        return curves_of(self._made)
 
     def until(self, until: float, *, stage: str) -> Fitted:
         """The blend with its members fitted on everything before a moment."""
@@ -142,6 +141,13 @@ class Blending:
     def metrics(self) -> JsonObject:
         """Members, weights and their figures."""
         return {"epochs": 0, "losses": [], "blend": explain.figures(self._made)}
+
+
+def curves_of(made: Auto) -> History:
+    """The curves of the network with the largest weight, for new and old items together; none without one."""
+    counts = (made.mix.new + made.mix.had).mean(axis=0)
+    networks = [number for number, member in enumerate(made.members) if member.network is not None]
+    return made.members[max(networks, key=counts.__getitem__)].history if networks else History()
 
 
 def task_between(labelled: Labelled, since: float, until: float, *, max_length: int) -> Task:

@@ -105,7 +105,6 @@ class Quotas:
         task = self._taking.get(name)
         if task is None:
             task = self._taking[name] = asyncio.create_task(self._take(key, name), name="quotas.take")
-            task.add_done_callback(lambda _: self._taking.pop(name, None))
         return task
 
     async def start(self) -> None:
@@ -117,6 +116,13 @@ class Quotas:
             task.cancel()
 
     async def _take(self, key: ApiKey, name: str) -> None:
+        try:
+            await self._take_block(key, name)
+        finally:
+            # At once: whoever finds a taking that has ended asks it again for ever, and nothing else runs.
+            del self._taking[name]
+
+    async def _take_block(self, key: ApiKey, name: str) -> None:
         """Get a block of this minute, or learn that there is none."""
         limit, number = self._per_minute[key.kind], int(self._now() // MINUTE_S)
         assert limit is not None  # noqa: S101  # the caller has looked

@@ -62,6 +62,30 @@ async def test_quota_is_let_through_and_no_more(limit: int) -> None:
     assert await let_through(quotas(limit), 2 * limit) == limit
 
 
+class GateStore(MemoryQuotaStore):
+    """Answers when a test opens it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+
+    async def add(self, name: str, amount: int, *, ttl_s: float) -> int | None:
+        await self.gate.wait()
+        return await super().add(name, amount, ttl_s=ttl_s)
+
+
+async def test_requests_that_come_just_as_a_block_arrives_and_is_too_small_take_the_next() -> None:
+    store = GateStore()
+    which = quotas(BLOCKS, store=store)  # blocks of one request
+    first = asyncio.create_task(which.spend(key(), HERE))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    store.gate.set()
+    # Behind the taking in the loop's order, and before anything that follows from its end.
+    late = [asyncio.create_task(which.spend(key(), HERE)) for _ in range(5)]
+    await asyncio.gather(first, *late)
+
+
 async def test_next_minute_brings_a_new_quota() -> None:
     time = Time()
     which = quotas(5, time=time)

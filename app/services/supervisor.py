@@ -43,7 +43,7 @@ class Supervisor:
         metrics: Metrics,
         lease_s: float,
         timeout_s: float,
-        start_s: float = 60.0,
+        start_s: float = 180.0,
         poll_s: float = 1.0,
     ) -> None:
         self._jobs = jobs

@@ -259,11 +259,11 @@ async def test_silent_child_is_killed(world: World) -> None:
 async def test_child_that_has_yet_to_speak_is_given_time(world: World) -> None:
     job = await world.jobs.retrain()
     child = await world.child()
-    child.spoke, child.silence_s = False, 59.0
+    child.spoke, child.silence_s = False, 179.0
     for _ in range(2):
         await renewed(world, job)
     assert not child.killed
-    child.silence_s = 61.0
+    child.silence_s = 181.0
     assert (await world.ended(job.job_id)).error == "The training process stopped responding."
 
 

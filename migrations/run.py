@@ -9,7 +9,6 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.script import ScriptDirectory
 
 from app.adapters.sql.engine import async_url, make_private_file
 
@@ -47,11 +46,6 @@ def _apart(what: Callable[[Config, str], None], url: str, revision: str) -> None
     # The environment runs an event loop of its own, and the caller's thread may have one already.
     with ThreadPoolExecutor(1, thread_name_prefix="migrate") as thread:
         thread.submit(what, config(url), revision).result()
-
-
-def head() -> str:
-    """The newest revision."""
-    return str(ScriptDirectory.from_config(config("")).get_current_head())
 
 
 def sql(url: str) -> str:

@@ -10,9 +10,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import fsspec
-from fsspec.implementations.local import LocalFileSystem
-
 from app.domain import manifest
 from app.domain.errors import ArtifactRefusedError, ConflictError, InvalidInputError
 from app.domain.manifest import MANIFEST_NAME, check_name
@@ -33,6 +30,12 @@ def open_store(url: str, *, scratch: Path) -> ArtifactStore:
     Raises:
         InvalidInputError: There is no such file system here.
     """
+    if ":" not in url:
+        return FolderArtifacts(Path(url).expanduser().absolute())
+    # Imported for an address alone: a folder does without.
+    import fsspec  # noqa: PLC0415
+    from fsspec.implementations.local import LocalFileSystem  # noqa: PLC0415
+
     try:
         filesystem, root = fsspec.core.url_to_fs(url)
     except ImportError as error:

@@ -12,7 +12,7 @@ from app.bootstrap import Foundation, lay_foundation
 from app.cli.console import FailedError
 from app.domain.errors import StorageUnavailableError
 from app.telemetry import configure_logging
-from migrations.run import head
+from migrations.newest import head
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection

@@ -56,13 +56,13 @@ def migrate_database(url: str, revision: str = "head") -> str:
     from alembic.util import CommandError
     from sqlalchemy.exc import SQLAlchemyError
 
-    from migrations import run
+    from migrations import newest, run
 
     try:
         run.upgrade(url, revision)
     except (SQLAlchemyError, OSError, CommandError) as error:
         raise FailedError(f"The database could not be migrated: {_first_line(error)}") from error
-    return run.head() if revision == "head" else revision
+    return newest.head() if revision == "head" else revision
 
 
 def _new_folder(url: str) -> Path | None:

@@ -222,6 +222,9 @@ def _counted(
     rows: Sequence[tuple[str, str, str, int]], weights: Mapping[str, EventWeight], at: datetime
 ) -> Counted:
     ordered = sorted(rows)
-    counted = repr((at.date(), ordered, sorted((name, str(one)) for name, one in weights.items())))
-    digest = hashlib.blake2b(counted.encode(), digest_size=8).hexdigest()
-    return Counted(counts=daily_counts(ordered, weights), at=at, version=digest)
+    digest = hashlib.blake2b(digest_size=8)
+    digest.update(repr((at.date(), sorted((name, str(one)) for name, one in weights.items()))).encode())
+    # Line by line: one text of them all would be as large as the lines.
+    for row in ordered:
+        digest.update(repr(row).encode())
+    return Counted(counts=daily_counts(ordered, weights), at=at, version=digest.hexdigest())

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic.script import ScriptDirectory
 from pytest_alembic import MigrationContext, tests
 from pytest_alembic.config import Config
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -19,7 +20,8 @@ from app.adapters.sql.stores import sql_stores
 from app.adapters.sql.tables import metadata
 from app.domain.errors import InvalidInputError
 from migrations import lint
-from migrations.run import FOLDER, downgrade, head, sql, upgrade
+from migrations.newest import head
+from migrations.run import FOLDER, config, downgrade, sql, upgrade
 from tests.clocks import FixedClock
 from tests.events import event
 from tests.servers import PostgresServer
@@ -47,6 +49,10 @@ def alembic_engine(empty_url: str) -> AsyncEngine:
 
 def test_there_is_one_newest_revision(alembic_runner: MigrationContext) -> None:
     tests.test_single_head_revision(alembic_runner)
+
+
+def test_the_newest_revision_is_what_alembic_says() -> None:
+    assert head() == ScriptDirectory.from_config(config("")).get_current_head()
 
 
 def test_upgrade_makes_every_table(alembic_runner: MigrationContext) -> None:

@@ -12,7 +12,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from app.adapters.sql.engine import Database, async_url
+from app.adapters.sql.engine import (
+    READER_CACHE_KIB,
+    ROWS_AT_ONCE,
+    WRITER_CACHE_KIB,
+    Database,
+    async_url,
+)
 from app.adapters.sql.stores import sql_stores
 from app.adapters.sql.tables import counters
 from app.domain.errors import InvalidInputError, StorageUnavailableError
@@ -88,6 +94,24 @@ async def test_sqlite_is_durable_and_private(sqlite: Database, tmp_path: Path) -
     assert await sqlite.write(pragmas) == ["wal", 2, 1]
     await sqlite.write(lambda c: c.exec_driver_sql("INSERT INTO counters VALUES ('t', 'n', 1)"))
     assert _modes(tmp_path) == {"recserve.db": 0o600, "recserve.db-shm": 0o600, "recserve.db-wal": 0o600}
+
+
+async def test_a_long_answer_comes_row_by_row_in_order(database: Database) -> None:
+    count = 2 * ROWS_AT_ONCE + 1
+    numbers = sa.text(
+        f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) SELECT i FROM n"
+    )
+
+    assert await database.fetch_long(numbers, lambda row: row.i, deadline_s=5.0) == [*range(1, count + 1)]
+    assert await database.fetch_long(sa.text("SELECT 1 AS i WHERE 1 = 0"), tuple, deadline_s=5.0) == []
+
+
+async def test_sqlite_keeps_the_cache_for_the_writer(sqlite: Database) -> None:
+    async def cache(connection) -> object:
+        return (await connection.exec_driver_sql("PRAGMA cache_size")).scalar_one()
+
+    assert await sqlite.write(cache) == -WRITER_CACHE_KIB
+    assert await scalar(sqlite, "PRAGMA cache_size") == -READER_CACHE_KIB
 
 
 async def test_sqlite_makes_its_folder_and_file(tmp_path: Path) -> None:

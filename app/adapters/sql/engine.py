@@ -28,8 +28,11 @@ Work = Callable[[AsyncConnection], Awaitable[T]]
 POOL_SIZE = 5
 POOL_TIMEOUT_S = 1.0
 LOCK_TIMEOUT_S = 0.5
+ROWS_AT_ONCE = 1000
 # SQLite: the event log has four indexes in no order of time; by default most are written out each group.
-CACHE_KIB = 16 * 1024
+WRITER_CACHE_KIB = 16 * 1024
+# Readers are up to ten, and the system keeps the file's pages anyway.
+READER_CACHE_KIB = 2 * 1024
 CHECKPOINT_PAGES = 4000
 PRIVATE_MODE = 0o600
 UNAVAILABLE = "The database did not answer in time."
@@ -66,7 +69,7 @@ def make_engine(url: str, *, deadline_s: float) -> AsyncEngine:
     """An engine for transactions, with the settings of its database; it connects at first use."""
     parsed = async_url(url)
     if parsed.get_backend_name() == "sqlite":
-        engine = _sqlite_engine(parsed, deadline_s=deadline_s)
+        engine = _sqlite_engine(parsed, deadline_s=deadline_s, cache_kib=WRITER_CACHE_KIB)
         sa.event.listen(engine.sync_engine, "begin", _begin)
         return engine
     return _postgresql_engine(parsed, deadline_s=deadline_s)
@@ -77,7 +80,7 @@ def make_single(url: str, *, deadline_s: float) -> AsyncEngine:
     parsed = async_url(url)
     options = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
     if parsed.get_backend_name() == "sqlite":
-        return _sqlite_engine(parsed, deadline_s=deadline_s, **options)
+        return _sqlite_engine(parsed, deadline_s=deadline_s, cache_kib=READER_CACHE_KIB, **options)
     return _postgresql_engine(parsed, deadline_s=deadline_s, **options)
 
 
@@ -87,7 +90,13 @@ def _begin(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _sqlite_engine(url: sa.URL, *, deadline_s: float, **options: Any) -> AsyncEngine:  # noqa: ANN401  # create_engine's own
+def _sqlite_engine(
+    url: sa.URL,
+    *,
+    deadline_s: float,
+    cache_kib: int,
+    **options: Any,  # noqa: ANN401  # create_engine's own
+) -> AsyncEngine:
     # isolation_level None: the driver starts no transaction by itself, `_begin` does.
     engine = create_async_engine(
         url,
@@ -108,7 +117,7 @@ def _sqlite_engine(url: sa.URL, *, deadline_s: float, **options: Any) -> AsyncEn
             f"busy_timeout = {busy_ms}",
             "journal_mode = WAL",
             "synchronous = FULL",
-            f"cache_size = -{CACHE_KIB}",
+            f"cache_size = -{cache_kib}",
             f"wal_autocheckpoint = {CHECKPOINT_PAGES}",
             "foreign_keys = ON",
         ):
@@ -199,6 +208,27 @@ class Database:
         if deadline_s is not None:
             return await self.read(work, deadline_s=deadline_s)
         return await self._within(self._fetch(work), None)
+
+    async def fetch_long(
+        self, statement: sa.Executable, make: Callable[[sa.Row[Any]], T], *, deadline_s: float
+    ) -> list[T]:
+        """What `make` makes of each row of a long answer, whose rows are never in memory all at once.
+
+        Raises:
+            StorageUnavailableError: No answer within the deadline, or the database is down.
+        """
+
+        async def work(connection: AsyncConnection) -> list[T]:
+            made: list[T] = []
+            async with connection.stream(statement) as result:
+                async for rows in result.partitions(ROWS_AT_ONCE):
+                    made.extend(map(make, rows))
+            return made
+
+        if self.is_sqlite:
+            # On the transactions' connections a scan would push out the pages that the writer keeps.
+            return await self._within(self._fetch(work), deadline_s)
+        return await self.read(work, deadline_s=deadline_s)
 
     async def read(self, work: Work[T], *, deadline_s: float | None = None) -> T:
         """Run `work` in a transaction that only reads; tried again once on a connection that had died.

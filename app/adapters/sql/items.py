@@ -132,7 +132,7 @@ class SqlItemStore:
             .where(self._mine, items.c.revision > revision)
             .order_by(items.c.revision, items.c.item_id)
         )
-        return [item_of(row) for row in await self._database.fetch(statement, deadline_s=LOAD_DEADLINE_S)]
+        return await self._database.fetch_long(statement, item_of, deadline_s=LOAD_DEADLINE_S)
 
     def _in_category(self, category: str) -> sa.ColumnElement[bool]:
         unpack = sa.func.json_each if self._database.is_sqlite else sa.func.json_array_elements_text

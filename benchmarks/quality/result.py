@@ -20,21 +20,27 @@ COSTS = ("fit_s", "peak_memory_mb", "query_ms")
 
 def summarised(seeds: list[Body]) -> Body:
     """A model's seeds with their mean, standard deviation (0 of one seed) and mean time."""
-    means, spreads = {}, {}
-    for key in seeds[0]["test"]:
-        values = [seed["test"][key] for seed in seeds]
-        means[key] = fmean(values)
-        spreads[key] = stdev(values) if len(values) > 1 else 0.0
-    # A recipe with tables alone has no curve, and so no best epoch's figure.
-    judged = [key for key in seeds[0]["validation"] if all(key in seed["validation"] for seed in seeds)]
-    validation = {key: fmean(seed["validation"][key] for seed in seeds) for key in judged}
+    tested, judged = _shared(seeds, "test"), _shared(seeds, "validation")
     measured = [key for key in COSTS if all(key in seed for seed in seeds)]
     return {
         "seeds": seeds,
-        "validation_mean": validation,
-        "test_mean": means,
-        "test_spread": spreads,
+        "validation_mean": {key: fmean(values) for key, values in judged.items()},
+        "test_mean": {key: fmean(values) for key, values in tested.items()},
+        "test_spread": {key: stdev(values) if len(values) > 1 else 0.0 for key, values in tested.items()},
         **{f"{key}_mean": fmean(seed[key] for seed in seeds) for key in measured},
+    }
+
+
+def _shared(seeds: list[Body], part: str) -> dict[str, list[float]]:
+    """Values of the figures that every seed has.
+
+    A recipe with tables alone has no curve, and so no best epoch's figure; a seed that an earlier version of
+    the command wrote may lack a figure that was added since.
+    """
+    return {
+        key: [seed[part][key] for seed in seeds]
+        for key in seeds[0][part]
+        if all(key in seed[part] for seed in seeds)
     }
 
 

@@ -20,3 +20,11 @@ def test_a_seed_without_a_curve_leaves_the_others_as_they_are() -> None:
     assert made["test_mean"]["ndcg@10"] == pytest.approx(0.15)
     assert made["test_spread"]["ndcg@10"] == pytest.approx(0.0707, abs=1e-4)
     assert made["fit_s_mean"] == 2.0
+
+
+def test_a_figure_that_an_older_seed_lacks_is_left_out_of_the_means() -> None:
+    older, newer = _seed(1, {}), _seed(2, {})
+    newer["test"] = {"calibration@10": 0.3, **newer["test"]}
+
+    for seeds in ([older, newer], [newer, older]):
+        assert summarised(seeds)["test_mean"] == {"ndcg@10": pytest.approx(0.15)}

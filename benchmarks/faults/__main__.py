@@ -26,10 +26,11 @@ from benchmarks.faults import (
     rows_limits,
     rows_load,
     rows_models,
+    rows_soak,
 )
 from benchmarks.faults.rows import ROWS, Row, Scale, Seen
 
-MATRIX = (rows_database, rows_disk, rows_cache, rows_limits, rows_load, rows_models)
+MATRIX = (rows_database, rows_disk, rows_cache, rows_limits, rows_load, rows_models, rows_soak)
 CI_ROWS = (5, 13, 16, 20, 26)
 """Of the short form: fast ones, of every part."""
 
@@ -51,6 +52,7 @@ async def ran(row: Row, scale: Scale) -> dict[str, Any]:
         "broken": seen.broken,
         "passed": seen.passed,
         "took_s": round(monotonic() - began, 1),
+        **({"series": seen.series} if seen.series else {}),
     }
 
 

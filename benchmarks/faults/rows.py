@@ -28,10 +28,12 @@ class Seen:
     Attributes:
         figures: What was counted or measured, in words.
         broken: Those of them that should have been otherwise.
+        series: What was measured again and again, for a plot.
     """
 
     figures: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
+    series: dict[str, list[float]] = field(default_factory=dict)
 
     def check(self, figure: str, holds: bool) -> None:  # reads as a sentence
         """Note a figure and whether it is as it should be."""

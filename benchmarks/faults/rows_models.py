@@ -32,9 +32,9 @@ RATE = 40.0
 MODEL = "transitions"
 
 
-async def publish(place: Place, version: str, *, seed: int = 1) -> Path:
+async def publish(place: Place, version: str, *, seed: int = 1, n_items: int = N_ITEMS) -> Path:
     """A version that could be activated; its folder."""
-    made = make_version(place.folder / "made", version, n_items=N_ITEMS, seed=seed)
+    made = make_version(place.folder / "made", version, n_items=n_items, seed=seed)
     base = bootstrap.lay_foundation(Settings(**place.settings), deadline_s=30.0)  # type: ignore[arg-type]
     await asyncio.to_thread(base.artifacts.publish, made, model=MODEL, version=version)
     await base.stores.versions.add(ModelVersion(version, MODEL, VersionState.CANDIDATE))
@@ -42,11 +42,12 @@ async def publish(place: Place, version: str, *, seed: int = 1) -> Path:
     return place.folder / "artifacts" / MODEL / version
 
 
-async def stock_catalogue(place: Place) -> None:
+async def stock_catalogue(place: Place, *, n_items: int = N_ITEMS) -> None:
     """The items that the versions know."""
     client = place.client()
-    items = [{"item_id": f"item-{number:03d}", "title": "x"} for number in range(1, N_ITEMS + 1)]
-    assert (await client.post("/v1/items:batch", {"items": items})).status == 200
+    items = [{"item_id": f"item-{number:03d}", "title": "x"} for number in range(1, n_items + 1)]
+    for first in range(0, n_items, 500):
+        assert (await client.post("/v1/items:batch", {"items": items[first : first + 500]})).status == 200
     client.drop()
 
 

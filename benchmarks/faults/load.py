@@ -56,6 +56,7 @@ class Ingest:
         statuses: How many answers of each status.
         slowest_s: The longest that an answer took.
         without_retry_after: 503s that did not say when to come back.
+        refusals: What 503s said, and how many said it.
     """
 
     port: int
@@ -67,6 +68,7 @@ class Ingest:
     statuses: Counter[int] = field(default_factory=Counter)
     slowest_s: float = 0.0
     without_retry_after: int = 0
+    refusals: Counter[str] = field(default_factory=Counter)
     last_stored_at: float = 0.0
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _closing: bool = False
@@ -115,8 +117,9 @@ class Ingest:
             self.last_stored_at = monotonic()
         if reply.status != LOST:
             self.slowest_s = max(self.slowest_s, monotonic() - began)
-        if reply.status == 503 and "retry-after" not in reply.headers:
-            self.without_retry_after += 1
+        if reply.status == 503:
+            self.refusals[str(reply.json.get("detail"))] += 1
+            self.without_retry_after += "retry-after" not in reply.headers
         return reply
 
 

@@ -24,6 +24,7 @@ from benchmarks.faults.load import an_event
 from benchmarks.faults.place import Place, a_place
 from benchmarks.faults.proxy import Proxy
 from benchmarks.faults.rows import Scale, Seen, row
+from benchmarks.faults.rows_models import activate, publish, stock_catalogue
 from tests.waiting import until
 
 CALM_RATE = 40.0
@@ -165,9 +166,12 @@ async def acknowledgement_lost(scale: Scale) -> Seen:
 
 @row(6, "PostgreSQL 200 ms (+-100) slower", "lists of calm people unaffected: p99 under 1.2 times")
 async def postgres_slow(scale: Scale) -> Seen:
-    """Readers whose lists are kept; others' events go on."""
+    """Readers whose lists a model made and a cache keeps; others' events go on."""
     seen = Seen()
     async with behind_a_proxy() as (place, proxy):
+        await stock_catalogue(place)
+        await publish(place, "one")
+        assert await activate(place.client("adm"), "one") == 200
         readers, ingest = place.readers(rate=CALM_RATE), place.ingest(batch=20, senders=2)
         readers.start()
         await readers.during(1.0)

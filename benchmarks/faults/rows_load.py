@@ -254,7 +254,8 @@ async def rolling_restarts(scale: Scale) -> Seen:
         await balancer.stop()
         refused = {status: count for status, count in ingest.statuses.items() if status != 202}
         seen.note(f"{rolls} restarts, {done:,} lists, {sum(ingest.statuses.values()):,} batches")
-        seen.check(f"failed {dict(failed)}, {refused}", not failed and not refused)
+        told = f"failed {dict(failed)}, {refused or ''}{dict(ingest.refusals) or ''}"
+        seen.check(told, not failed and not refused)
         seen.check(f"gone after {slowest:.1f} s", slowest <= DRAIN_S + 5)
         await check_stored(seen, place)
         check_service(seen, place)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from app.domain.exposures import Exposure
 from app.domain.money import stored_money
@@ -94,4 +95,4 @@ def as_stored(event: Event) -> Event:
         )
         for line in event.items
     )
-    return dataclasses.replace(event, items=lines, value=stored_money(event.value))
+    return replace(event, items=lines, value=stored_money(event.value))

@@ -28,6 +28,31 @@ class Priority(Enum):
     ADMIN = 0.5
 
 
+class Places:
+    """How many requests are in the works, whichever layer answers them.
+
+    Args:
+        most: At once.
+
+    Attributes:
+        inside: Now.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most, self.inside = most, 0
+
+    def enter(self, priority: Priority) -> bool:
+        """Take a place, if there is one for this priority; whoever got one gives it back with `leave`."""
+        if self.inside >= priority.value * self._most:
+            return False
+        self.inside += 1
+        return True
+
+    def leave(self) -> None:
+        """Give the place back."""
+        self.inside -= 1
+
+
 class Admission:
     """Refuses at once what would only wait: 503 costs little, and leaves the rest their time.
 
@@ -35,13 +60,12 @@ class Admission:
     administration, then the catalogue and users, then events, recommendations last, health never.
 
     Args:
-        most: Requests in the works at once.
+        places: For requests in the works.
         metrics: Counts refusals.
     """
 
-    def __init__(self, app: ASGIApp, *, most: int, metrics: Metrics) -> None:
-        self._app, self._most, self._metrics = app, most, metrics
-        self._inside = 0
+    def __init__(self, app: ASGIApp, *, places: Places, metrics: Metrics) -> None:
+        self._app, self._places, self._metrics = app, places, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse, or pass on."""
@@ -49,16 +73,15 @@ class Admission:
             await self._app(scope, receive, send)
             return
         priority = priority_of(scope["method"], scope["path"])
-        if self._inside >= priority.value * self._most:
+        if not self._places.enter(priority):
             self._metrics.shed.labels(priority.name.lower()).inc()
             busy = UnavailableError("The service has more requests than it can answer.")
             await problem(busy, request_id=request_id_of(scope))(scope, receive, send)
             return
-        self._inside += 1
         try:
             await self._app(scope, receive, send)
         finally:
-            self._inside -= 1
+            self._places.leave()
 
 
 def priority_of(method: str, path: str) -> Priority:

@@ -26,9 +26,10 @@ from app.api import (
     routes_recommend,
     routes_users,
 )
-from app.api.admission import Admission
+from app.api.admission import Admission, Places
 from app.api.context import AppState
 from app.api.drain import Drain
+from app.api.hot_events import HotEvents
 from app.api.hot_path import HotPath
 from app.api.middleware import BodyLimit, HeadAsGet, Observe, PublicCors, StrictPath
 from app.api.openapi import describe, flat_routes, is_public, is_stream
@@ -119,9 +120,19 @@ def create_app(
         is_public=lambda path: any(regex.match(path) for regex in public),
     )
     app.add_middleware(StrictPath)
-    app.add_middleware(Admission, most=settings.most_in_flight, metrics=state["metrics"])
+    places = Places(settings.most_in_flight)
+    app.add_middleware(Admission, places=places, metrics=state["metrics"])
     report = Report(state["metrics"], lines)
     app.add_middleware(Observe, report=report, drain=state["drain"])
+    app.add_middleware(
+        HotEvents,
+        services=services,
+        settings=settings,
+        report=report,
+        drain=state["drain"],
+        places=places,
+        now=now,
+    )
     app.add_middleware(HotPath, services=services, report=report, drain=state["drain"])
     return app
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
-import msgspec
 from fastapi import Depends
 from fastapi.routing import APIRoute
 from starlette.requests import Request
@@ -39,6 +37,7 @@ from app.api.queries import only_known_parameters
 from app.api.queries import router as make_router
 from app.api.schemas_events import EventBody, EventsAnswer, EventsBody
 from app.api.strict_json import read_strict
+from app.api.taking import FAILED, answer_of, result_of, results_of
 from app.domain.errors import FieldError, ForbiddenError, InvalidInputError, UnauthorizedError
 from app.domain.types import EventStatus, KeyKind
 
@@ -48,7 +47,6 @@ _BATCH: BatchOf[EventBody | PlainEvent] = BatchOf(
 )
 _BEACON_MEMBERS = frozenset({"key", "user_token"})
 _NO_KEY = "Send a pub key: in the header, or in the body's `key` where a beacon cannot set headers."
-_UNKNOWN_ITEM = "is not in the catalogue"
 
 
 class BeaconRequirement(BrowserRequirement):
@@ -142,24 +140,16 @@ async def send_events(
     judged = [_judge(entry, caller) for entry in entries]
     good = {entry.index: entry.model for entry in judged if entry.model is not None}
     metrics.events_clamped.inc(sum(event.is_early(now) for event in good.values()))
+    if FAILED in request.scope:
+        # read and tried already, in front of this route
+        raise request.scope[FAILED]
     appended = await services.ingest.append([event.to_event(now) for event in good.values()])
-    statuses = dict(zip(good, appended.statuses, strict=True))
-    unknown = _unknown_items(list(good), appended.unknown)
+    stored = results_of({place: judged[place].given_id for place in good}, appended)
     results = [
-        _result(entry, statuses.get(entry.index, EventStatus.REJECTED), unknown.get(entry.index, ()))
+        stored.get(entry.index) or result_of(entry.given_id, EventStatus.REJECTED, entry.errors)
         for entry in judged
     ]
-    counts = Counter(result["status"] for result in results)
-    for status, count in counts.items():
-        metrics.events.labels(status).inc(count)
-    # Through pydantic and FastAPI the answer would cost as much as reading the question.
-    answer = {
-        "accepted": counts["accepted"],
-        "duplicates": counts["duplicate"],
-        "rejected": counts["rejected"],
-        "results": results,
-    }
-    return Response(msgspec.json.encode(answer), 202, media_type=JSON)
+    return Response(answer_of(results, metrics), 202, media_type=JSON)
 
 
 def _judge(entry: Entry[EventBody | PlainEvent], caller: Caller) -> Entry[EventBody | PlainEvent]:
@@ -170,28 +160,3 @@ def _judge(entry: Entry[EventBody | PlainEvent], caller: Caller) -> Entry[EventB
         return entry
     fault = FieldError(f"/events/{entry.index}/user_id", refusal)
     return Entry(entry.index, entry.given_id, None, (fault,))
-
-
-def _unknown_items(
-    indexes: Sequence[int], unknown: Iterable[tuple[int, int]]
-) -> dict[int, tuple[FieldError, ...]]:
-    """The faults of events that name items nobody knows, by the events' places in the body."""
-    found: dict[int, tuple[FieldError, ...]] = {}
-    for place, line in unknown:
-        index = indexes[place]
-        fault = FieldError(f"/events/{index}/items/{line}/item_id", _UNKNOWN_ITEM)
-        found[index] = (*found.get(index, ()), fault)
-    return found
-
-
-def _result(
-    entry: Entry[EventBody | PlainEvent], status: EventStatus, unknown: tuple[FieldError, ...]
-) -> dict[str, Any]:
-    """An `EventResult`, as it is sent."""
-    result: dict[str, Any] = {"event_id": entry.given_id} if entry.given_id is not None else {}
-    result["status"] = status.value
-    if entry.errors or unknown:
-        result["errors"] = [
-            {"pointer": error.pointer, "reason": error.reason} for error in (*entry.errors, *unknown)
-        ]
-    return result

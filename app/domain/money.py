@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import ROUND_HALF_EVEN, Decimal
+from functools import lru_cache
 
 from app.domain.errors import InvalidInputError
 
@@ -19,6 +20,11 @@ def exact_money(value: Decimal) -> Decimal:
     """
     if not value.is_finite() or abs(value) >= MAX_MONEY:
         raise InvalidInputError("An amount is out of range.")
+    return _quantized(value)
+
+
+@lru_cache(maxsize=4096)
+def _quantized(value: Decimal) -> Decimal:
     return value.quantize(_QUANTUM, rounding=ROUND_HALF_EVEN)
 
 

@@ -1,4 +1,8 @@
-"""The service's own types: plain, frozen, known to every layer."""
+"""The service's own types: plain, frozen, known to every layer.
+
+Events are structs of msgspec, as they are made by the thousand a second: a frozen dataclass of as many fields
+takes twenty times as long to make.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +13,14 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
+import msgspec
+
 T = TypeVar("T")
 
 JsonObject = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class EventItem:
+class EventItem(msgspec.Struct, frozen=True):
     """One line of an event: a product that was seen, put in a cart, bought."""
 
     item_id: str
@@ -24,8 +29,7 @@ class EventItem:
     index: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True):
     """Something that happened once. `name` is GA4's name (aliases are already resolved), or a custom one.
 
     Attributes:
@@ -46,7 +50,7 @@ class Event:
     value: Decimal | None = None
     currency: str | None = None
     recommendation_id: str | None = None
-    context: JsonObject = field(default_factory=dict)
+    context: JsonObject = {}
 
 
 class EventStatus(StrEnum):

@@ -121,14 +121,13 @@ class Ingest:
         self._waiting.append(request)
         self._load += len(events)
         self._wake.set()
+        late = StorageUnavailableError("The events were not stored in time.")
+        timer = asyncio.get_running_loop().call_later(self._deadline_s, _fail, request, late)
         try:
-            done, _ = await asyncio.wait({request.answer}, timeout=self._deadline_s)
-        finally:
             # One that nobody waits for any more is passed over, unless its group has begun.
-            request.answer.cancel()
-        if not done:
-            raise StorageUnavailableError("The events were not stored in time.")
-        return request.answer.result()
+            return await request.answer
+        finally:
+            timer.cancel()
 
     async def _write_groups(self) -> None:
         while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Any
 
@@ -97,10 +98,24 @@ def scope_of(
 
 def call(world: World, app: Any, scope: dict[str, Any]) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
     """Status, headers and body of a call, without what is new in every answer."""
+    whole = [{"type": "http.request", "body": b"", "more_body": False}]
+    status, headers, body = call_with(world, app, scope, whole)
+    return status, headers, RECOMMENDATION_ID.sub(b"id", body, count=1)
+
+
+def call_with(
+    world: World, app: Any, scope: dict[str, Any], messages: list[dict[str, Any] | None]
+) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """The same of a call whose body comes in these messages; None: nothing more ever comes."""
     sent: list[dict[str, Any]] = []
+    left = iter(messages)
 
     async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": b"", "more_body": False}
+        message = next(left)
+        if message is None:
+            await asyncio.Event().wait()
+        assert message is not None
+        return message
 
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
@@ -112,7 +127,7 @@ def call(world: World, app: Any, scope: dict[str, Any]) -> tuple[int, list[tuple
     if len(made) == 32:
         headers = [(name, b"made" if value == made else value) for name, value in headers]
         body = body.replace(made, b"made")
-    return sent[0]["status"], headers, RECOMMENDATION_ID.sub(b"id", body, count=1)
+    return sent[0]["status"], headers, body
 
 
 def figures(world: World) -> dict[tuple[str, ...], float]:

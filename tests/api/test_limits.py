@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from app.adapters.memory_stores import memory_stores
-from app.api.admission import Admission, Priority, priority_of
+from app.api.admission import Admission, Places, Priority, priority_of
 from app.telemetry import Metrics
 from tests.api.build import build_services
 from tests.api.world import World, running
@@ -72,7 +72,8 @@ async def test_less_urgent_calls_are_refused_first_and_health_never() -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
-    admission = Admission(slow, most=20, metrics=metrics)
+    places = Places(20)
+    admission = Admission(slow, places=places, metrics=metrics)
 
     async def call(path: str) -> tuple[int, dict[bytes, bytes]]:
         sent: list[dict[str, Any]] = []
@@ -86,11 +87,11 @@ async def test_less_urgent_calls_are_refused_first_and_health_never() -> None:
     waiting = []
     let_in = {}
     for path in ("/v1/admin/jobs", "/v1/items", "/v1/events", PATH):
-        before = admission._inside
+        before = places.inside
         for _ in range(20):
             waiting.append(asyncio.create_task(call(path)))
             await asyncio.sleep(0)
-        let_in[path] = admission._inside - before
+        let_in[path] = places.inside - before
     assert let_in == {"/v1/admin/jobs": 10, "/v1/items": 4, "/v1/events": 3, PATH: 3}
     health = asyncio.create_task(call("/healthz"))
     await asyncio.sleep(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,6 +24,7 @@ RowNumber = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 Real: sa.Double[float] = sa.Double()
 
 
+@lru_cache(maxsize=1024)
 def utc_text(moment: datetime) -> str:
     """UTC, microseconds, of fixed width, so that texts sort as times do."""
     return moment.astimezone(UTC).isoformat(sep=" ", timespec="microseconds")[:_MOMENT_WIDTH]
@@ -30,7 +32,12 @@ def utc_text(moment: datetime) -> str:
 
 def scaled_money(value: Decimal) -> int:
     """The amount in ten-thousandths, SQLite's form."""
-    return int(exact_money(value).scaleb(MONEY_SCALE))
+    return _scaled(exact_money(value))
+
+
+@lru_cache(maxsize=4096)
+def _scaled(exact: Decimal) -> int:
+    return int(exact.scaleb(MONEY_SCALE))
 
 
 class UtcDateTime(TypeDecorator[datetime]):

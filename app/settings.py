@@ -130,7 +130,9 @@ class Settings(BaseSettings):
         default=6000, ge=1, description="Requests a minute of an `adm` key."
     )
     most_in_flight: int = Field(
-        default=256, ge=8, description="Requests in the works at once; beyond it the less urgent get 503."
+        default=256,
+        ge=8,
+        description="Requests in the works at once at most; beyond it the less urgent get 503.",
     )
     docs: bool = Field(default=True, description="Serve `/docs` and `/openapi.json`.")
     scratch_dir: Path = Field(

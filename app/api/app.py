@@ -120,10 +120,9 @@ def create_app(
         is_public=lambda path: any(regex.match(path) for regex in public),
     )
     app.add_middleware(StrictPath)
-    places = Places(settings.most_in_flight)
-    app.add_middleware(Admission, places=places, metrics=state["metrics"])
-    report = Report(state["metrics"], lines)
+    places, report = Places(settings.most_in_flight), Report(state["metrics"], lines)
     app.add_middleware(Observe, report=report, drain=state["drain"])
+    app.add_middleware(Admission, places=places, report=report, drain=state["drain"])
     app.add_middleware(
         HotEvents,
         services=services,

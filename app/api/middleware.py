@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.api.context import REQUEST_ID_HEADER, begin_request, request_id_of
 from app.api.drain import Drain
 from app.api.problems import internal_problem, problem
-from app.api.reporting import SECURITY_HEADERS, Report
+from app.api.reporting import SECURITY_HEADERS, UNMATCHED, Report, named_method
 from app.api.values import SLASH_IN_PATH
 from app.domain.errors import (
     RecserveError,
@@ -74,7 +74,7 @@ class Observe:
                 await internal_problem(request_id=request_id)(scope, receive, sender)
             finally:
                 self._report.answered(
-                    method=_method_of(scope),
+                    method=named_method(scope),
                     route=_route_of(scope),
                     status=status,
                     took_s=time.monotonic() - started,
@@ -203,9 +203,4 @@ class HeadAsGet:
 
 
 def _route_of(scope: Scope) -> str:
-    return getattr(scope.get("route"), "path", "unmatched")
-
-
-def _method_of(scope: Scope) -> str:
-    known = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
-    return scope["method"] if scope["method"] in known else "other"
+    return getattr(scope.get("route"), "path", UNMATCHED)

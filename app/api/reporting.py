@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import structlog
+from starlette.types import Scope
 
 from app.telemetry import Metrics, RequestLines
 
@@ -15,6 +16,9 @@ SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cache-Control": "private, no-store",
 }
+UNMATCHED = "unmatched"
+"""The route of a request that reached none."""
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _log = structlog.get_logger("app.api.middleware")
 
 
@@ -47,3 +51,8 @@ class Report:
 def raw_security_headers() -> tuple[tuple[bytes, bytes], ...]:
     """The security headers as ASGI takes them."""
     return tuple((name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items())
+
+
+def named_method(scope: Scope) -> str:
+    """The method as figures and log lines have it."""
+    return scope["method"] if scope["method"] in _METHODS else "other"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 import uvicorn
 
+from app.api.door import Door
 from app.api.drain import Drain
 from app.api.wire import TimedProtocol
 
@@ -56,6 +57,17 @@ class DrainingServer(uvicorn.Server):
         if self._stop_at is not None and monotonic() >= self._stop_at:
             self.should_exit = True
         return await super().on_tick(counter)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start the application, then let connections in by our own door."""
+        await super().startup(sockets=[])
+        for listener in sockets or []:
+            door = Door(listener, self._protocol)
+            door.open()
+            self.servers.append(door)  # type: ignore[arg-type]  # closed and waited for as a server is
+
+    def _protocol(self) -> asyncio.Protocol:
+        return TimedProtocol(self.config, self.server_state, self.lifespan.state)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop listening, let requests end, stop the application; in a hurry the requests are cut."""

@@ -20,7 +20,7 @@ class ApiSettings:
         cors_origins: Exact origins whose pages may call what a `pub` key may call.
         docs: Whether `/docs` and `/openapi.json` are served.
         max_body_bytes: The largest request body, counted as it arrives.
-        most_in_flight: Requests in the works at once.
+        most_in_flight: Requests in the works at once, at most.
         body_timeout_s: How long a body may take to arrive.
     """
 

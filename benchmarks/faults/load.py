@@ -152,6 +152,12 @@ class OpenLoop:
         rate: Requests a second.
         path: Of the request of this number.
         clients: Connections.
+        queue: Whether a request that finds every connection busy waits for one. Where it does not, as with
+            far more load than is answered, it is only counted.
+
+    Attributes:
+        asked: What was answered, or had no answer.
+        unsent: Those that found every connection busy.
     """
 
     def __init__(
@@ -162,13 +168,15 @@ class OpenLoop:
         rate: float,
         path: Callable[[int], str] = lambda number: f"/v1/users/reader-{number % 20}/recommendations?n=5",
         clients: int = 32,
+        queue: bool = True,
         send: Callable[[Client, int], Awaitable[Reply]] | None = None,
     ) -> None:
-        self._rate, self._path, self._send = rate, path, send
+        self._rate, self._path, self._send, self._queue = rate, path, send, queue
         self._idle: asyncio.LifoQueue[Client] = asyncio.LifoQueue()
         for _ in range(clients):
             self._idle.put_nowait(Client(port, key))
         self.asked: list[Asked] = []
+        self.unsent = 0
         self._running: asyncio.Task[None] | None = None
         self._flying: set[asyncio.Task[None]] = set()
 
@@ -198,9 +206,13 @@ class OpenLoop:
         number, next_at = 0, monotonic()
         while True:
             await asyncio.sleep(max(0.0, next_at - monotonic()))
-            task = asyncio.create_task(self._one(number, next_at))
-            self._flying.add(task)
-            task.add_done_callback(self._flying.discard)
+            if self._queue or not self._idle.empty():
+                task = asyncio.create_task(self._one(number, next_at))
+                self._flying.add(task)
+                task.add_done_callback(self._flying.discard)
+                await asyncio.sleep(0)  # it takes its connection
+            else:
+                self.unsent += 1
             number, next_at = number + 1, next_at + 1 / self._rate
 
     async def _one(self, number: int, at: float) -> None:

@@ -50,9 +50,11 @@ def fresh(number: int) -> str:
     return f"/v1/users/fresh-{uuid.uuid4().hex[:8]}-{number}/recommendations?n=5"
 
 
-def fresh_readers(place: Place, rate: float, clients: int) -> OpenLoop:
+def fresh_readers(place: Place, rate: float, clients: int, *, queue: bool = True) -> OpenLoop:
     """People who have no list yet."""
-    return OpenLoop(place.service.port, place.keys["sec"], rate=rate, path=fresh, clients=clients)
+    return OpenLoop(
+        place.service.port, place.keys["sec"], rate=rate, path=fresh, clients=clients, queue=queue
+    )
 
 
 def check_shed(seen: Seen, asked: Sequence[Asked], *, peak: float, seconds: float, least: float) -> None:
@@ -80,9 +82,10 @@ async def overload(scale: Scale) -> Seen:
         await calm_readers.stop()
         for times, least in ((3, 0.8), (10, 0.6)):
             seen.note(f"{times} times")
-            readers = fresh_readers(place, times * peak, 400)
+            readers = fresh_readers(place, times * peak, 400, queue=False)
             readers.start()
             asked = await readers.during(seconds)
+            seen.note(f"{len(asked) / seconds:.0f}/s of {times * peak:.0f}/s sent")
             check_shed(seen, asked, peak=peak, seconds=seconds, least=least)
             check_slowness(seen, calm, [one for one in asked if one.reply.status == 200], times=2)
             health = (await place.client().get("/healthz")).status
@@ -103,7 +106,12 @@ async def overload_ends(scale: Scale) -> Seen:
         calm = await before.during(min(seconds, 10.0))
         await before.stop()
         flood = OpenLoop(
-            place.service.port, place.keys["sec"], rate=10 * peak, clients=400, send=ask_three_times
+            place.service.port,
+            place.keys["sec"],
+            rate=10 * peak,
+            clients=400,
+            queue=False,
+            send=ask_three_times,
         )
         flood.start()
         await asyncio.sleep(seconds)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import generate_latest
 
 from app.adapters.memory_stores import memory_stores
 from app.api.admission import Admission, Places, Priority, priority_of
+from app.api.drain import Drain
+from app.api.reporting import Report, raw_security_headers
 from app.telemetry import Metrics
 from tests.api.build import build_services
 from tests.api.world import World, running
@@ -73,7 +77,7 @@ async def test_less_urgent_calls_are_refused_first_and_health_never() -> None:
         await send({"type": "http.response.body", "body": b""})
 
     places = Places(20)
-    admission = Admission(slow, places=places, metrics=metrics)
+    admission = Admission(slow, places=places, report=Report(metrics), drain=Drain())
 
     async def call(path: str) -> tuple[int, dict[bytes, bytes]]:
         sent: list[dict[str, Any]] = []
@@ -100,3 +104,32 @@ async def test_less_urgent_calls_are_refused_first_and_health_never() -> None:
     assert (statuses.count(200), statuses.count(503)) == (20, 60)
     assert (await health)[0] == 200
     assert (await call("/v1/admin/jobs"))[0] == 200, "and afterwards there is room again"
+
+
+async def test_a_refused_call_is_answered_as_every_other_is() -> None:
+    async def never(_scope: Any, _receive: Any, _send: Any) -> None:
+        raise AssertionError
+
+    drain, metrics = Drain(), Metrics()
+    admission = Admission(never, places=Places(0), report=Report(metrics), drain=drain)
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asked = {"type": "http", "method": "GET", "path": PATH, "headers": [(b"x-request-id", b"mine")]}
+    await admission(asked, None, send)  # type: ignore[arg-type]
+    headers, body = dict(sent[0]["headers"]), json.loads(sent[1]["body"])
+    assert sent[0]["status"] == body["status"] == 503
+    assert body["type"] == "/problems/unavailable"
+    assert (headers[b"x-request-id"], body["request_id"]) == (b"mine", "mine")
+    assert headers[b"retry-after"] == b"1"
+    assert int(headers[b"content-length"]) == len(sent[1]["body"])
+    assert set(raw_security_headers()) <= set(headers.items())
+    assert b"connection" not in headers
+    drain.start()
+    await admission(asked, None, send)  # type: ignore[arg-type]
+    assert dict(sent[2]["headers"])[b"connection"] == b"close"
+    text = generate_latest(metrics.registry).decode()
+    assert 'recserve_shed_total{priority="recommend"} 2.0' in text
+    assert 'recserve_http_requests_total{method="GET",route="unmatched",status="503"} 2.0' in text

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from time import monotonic
 from typing import Protocol
 
 import structlog
@@ -102,11 +103,11 @@ class _Short:
 
 @dataclass(slots=True)
 class _Flight:
-    """A computation under way, and what it has read so far."""
+    """A computation under way, when it began to read, and what it has read so far."""
 
     task: asyncio.Task[Recommendation] | None = None
     material: Material | None = None
-    begun: bool = False
+    begun_at: float = float("inf")
 
 
 class Recommend:
@@ -166,6 +167,7 @@ class Recommend:
         self._together = BatchLane(self._lane, self._bench.answers, most_at_once=MOST_TOGETHER)
         self._spare_bench = Bench(half_life_days=half_life, metrics=metrics)
         self._flights: dict[_Place, _Flight] = {}
+        self._newest: dict[tuple[tuple[str, ...], str], _Flight] = {}
         self._shorts: dict[tuple[str, int], _Short] = {}
         self._hits = metrics.list_cache_reads.labels("hit")
         self._aloft: set[asyncio.Task[Recommendation]] = set()
@@ -332,14 +334,14 @@ class Recommend:
         return answer
 
     async def _listed(self, plan: Plan) -> Recommendation:
-        subjects, key = _subjects(plan), self._key(plan)
+        subjects, key, asked_at = _subjects(plan), self._key(plan), monotonic()
         # The stamps are read before the history: what is made from it is kept only if they still hold.
         found = await self._cache.read(subjects, key)
         kept = self._kept(found)
         self._metrics.list_cache_reads.labels("miss" if kept is None else "hit").inc()
         if kept is not None:
             return kept
-        flight = self._board(plan, _Place(subjects, key, found.token))
+        flight = self._board(plan, _Place(subjects, key, found.token), asked_at)
         assert flight.task is not None  # noqa: S101  # set where it is made
         done, _ = await asyncio.wait({flight.task}, timeout=self._deadline_s)
         if done:
@@ -367,16 +369,18 @@ class Recommend:
             steering_version=plan.steering_version,
         )
 
-    def _board(self, plan: Plan, place: _Place) -> _Flight:
-        """The computation of this list under these stamps: one under way, or a new one.
+    def _board(self, plan: Plan, place: _Place, asked_at: float) -> _Flight:
+        """The computation of this list: one that may be shared, or a new one.
 
-        Under other stamps it is another list, however equal the request. Without stamps nobody can say
-        whether a computation began before or after an event: then only one that has not begun is shared.
+        Under the same stamps it is the same list. Under others, or where Redis did not give any, it is shared
+        if it began to read after this request had come: it has seen all that was stored before.
         """
-        known = self._flights.get(place)
-        if known is not None and (place.token is not None or not known.begun):
+        known, newest = self._flights.get(place), self._newest.get((place.subjects, place.key))
+        if known is not None and (place.token is not None or known.begun_at >= asked_at):
             return known
-        flight = self._flights[place] = _Flight()
+        if newest is not None and newest.begun_at >= asked_at:
+            return newest
+        flight = self._flights[place] = self._newest[place.subjects, place.key] = _Flight()
         before = known.task if known is not None else None
         work = self._compute(plan, flight, place, before)
         flight.task = asyncio.create_task(work, name="recommend")
@@ -386,16 +390,17 @@ class Recommend:
 
     def _land(self, task: asyncio.Task[Recommendation], flight: _Flight, place: _Place) -> None:
         self._aloft.discard(task)
-        failed = task.cancelled() or task.exception() is not None or task.result().degraded
-        if failed or place.token is None:
+        if task.cancelled() or task.exception() is not None or task.result().degraded:
             self._forget(flight, place)
         else:
-            # Whoever looked before the list was kept and asks after it was made has the same stamps.
+            # Some looked before the list was kept and ask only now.
             asyncio.get_running_loop().call_later(LANDED_S, self._forget, flight, place)
 
     def _forget(self, flight: _Flight, place: _Place) -> None:
         if self._flights.get(place) is flight:
             del self._flights[place]
+        if self._newest.get((place.subjects, place.key)) is flight:
+            del self._newest[place.subjects, place.key]
 
     async def _compute(
         self,
@@ -406,7 +411,7 @@ class Recommend:
     ) -> Recommendation:
         if before is not None:
             await asyncio.wait({before})
-        flight.begun = True
+        flight.begun_at = monotonic()
         self._metrics.list_computations.inc()
         flight.material = material = await self._reader.material(plan.request)
         try:

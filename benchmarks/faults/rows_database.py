@@ -28,6 +28,7 @@ from benchmarks.faults.rows_models import activate, publish, stock_catalogue
 from tests.waiting import until
 
 CALM_RATE = 40.0
+HAS_THE_SERVICE = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'recserve'"
 END_THE_SERVICES = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'recserve'"
 )
@@ -201,6 +202,15 @@ async def all_connections(
     return made
 
 
+async def take_all(place: Place, held: contextlib.AsyncExitStack) -> int:
+    """Take every connection, the service's too, which may be faster than others at getting one back."""
+    taken = await all_connections(place, held)
+    while await taken[0].fetchval(HAS_THE_SERVICE):
+        await taken[0].execute(END_THE_SERVICES)
+        taken += await all_connections(place, held)
+    return len(taken)
+
+
 @row(7, "every connection of PostgreSQL taken by others", "503 within 1.3 s, lists 200")
 async def connections_taken(scale: Scale) -> Seen:
     """The service's own are ended, and others are faster to take their places."""
@@ -209,9 +219,7 @@ async def connections_taken(scale: Scale) -> Seen:
         client, readers = place.client(), place.readers(rate=CALM_RATE)
         readers.start()
         async with contextlib.AsyncExitStack() as held:
-            first = await all_connections(place, held)
-            await first[0].execute(END_THE_SERVICES)
-            taken = len(first) + len(await all_connections(place, held))
+            taken = await take_all(place, held)
             slowest, statuses = 0.0, set()
             for _ in range(scale.of(short=10, usual=50, long=500)):
                 began = monotonic()

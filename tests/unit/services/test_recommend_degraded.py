@@ -202,6 +202,38 @@ async def test_recommend_without_a_cache_shares_only_computations_not_begun(tmp_
         assert len(scorer.asked) == 2
 
 
+class HeldCache(DeadCache):
+    """Holds the first look until it may go."""
+
+    held: asyncio.Event
+    go: asyncio.Event
+
+    async def read(self, subjects: Any, key: str) -> CacheRead:
+        if not self.held.is_set():
+            self.held.set()
+            await self.go.wait()
+        return await super().read(subjects, key)
+
+
+async def test_recommend_shares_a_computation_that_began_after_the_request_had_come(tmp_path: Path) -> None:
+    scorer, cache = GatedScorer(IDS, TABLE), HeldCache(ttl_s=1, entries=1)
+    cache.held, cache.go = asyncio.Event(), asyncio.Event()
+    scorer.gate.set()
+    async with open_shop(tmp_path, scorer=scorer, cache=cache) as shop:
+        await shop.happened(event("e", "a"))
+        first = asyncio.create_task(shop.recommend.recommend(ask()))
+        await cache.held.wait()
+        second = await shop.recommend.recommend(ask())
+        cache.go.set()
+        answer = await first
+        assert ids(answer) == ids(second)
+        assert answer.recommendation_id != second.recommendation_id
+        assert len(scorer.asked) == 1
+        await shop.happened(event("f", "b"))
+        assert ids(await shop.recommend.recommend(ask()))[:2] == ["c", "d"], "what came since is seen"
+        assert len(scorer.asked) == 2
+
+
 class GarbledCache(MemoryListCache):
     """Gives back bytes that nobody stored."""
 

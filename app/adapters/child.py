@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from time import monotonic
 
 TAIL_BYTES = 8192
@@ -48,12 +49,17 @@ class ProcessLauncher:
 
 
 class ProcessChild:
-    """A running child."""
+    """A running child.
+
+    It is heard when it writes, and where the system tells (Linux), when it works: importing TensorFlow keeps
+    the interpreter, and with it the thread that writes, for as long as a busy machine makes it last.
+    """
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
         self._heard_at = monotonic()
         self._has_spoken = False
+        self._worked = _work_of(process.pid)
         self._tail = b""
         self._readers = [
             asyncio.create_task(self._read(stream), name=f"child.{name}")
@@ -87,7 +93,10 @@ class ProcessChild:
         return self._has_spoken
 
     def silent_s(self) -> float:
-        """Seconds since it last wrote anything, or since it was started."""
+        """Seconds since it was last heard, or since it was started; counted from the look that noticed it."""
+        worked = _work_of(self.pid)
+        if worked is not None and worked != self._worked:
+            self._worked, self._heard_at = worked, monotonic()
         return monotonic() - self._heard_at
 
     def last_words(self) -> str:
@@ -101,3 +110,12 @@ class ProcessChild:
             self._has_spoken = self._has_spoken or not keep
             if keep:
                 self._tail = (self._tail + chunk)[-TAIL_BYTES:]
+
+
+def _work_of(pid: int) -> tuple[str, str] | None:
+    """Processor time that a process had so far, its own and the system's for it; None where nobody tells."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return fields[11], fields[12]

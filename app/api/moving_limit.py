@@ -8,7 +8,7 @@ from time import monotonic
 
 LATE_S = 0.03
 EVERY_S = 0.1
-LEAST = 32
+LEAST = 64
 _FALL, _RISE = 0.7, 1.05
 
 
@@ -22,7 +22,7 @@ class MovingLimit:
 
     Args:
         most: Where it begins, and its highest.
-        least: Its lowest: as many lists as the scoring thread takes at once.
+        least: Its lowest: as many lists as may wait for the scoring thread; fewer would be refused in vain.
         late_s: The shortest round of an interval that is too long.
         every_s: An interval's length.
     """

@@ -74,6 +74,18 @@ async def test_silence_is_measured_from_the_last_line() -> None:
     await child.kill()
 
 
+async def test_a_child_that_works_without_a_word_is_heard_and_a_stopped_one_is_not() -> None:
+    """As while TensorFlow is imported: the thread that writes does not get the interpreter."""
+    child = await launcher("print(flush=True)\nwhile True: pass").start("job")
+    await until(child.has_spoken)
+    for _ in range(3):
+        before = child._heard_at
+        await until(lambda: child.silent_s() >= 0.0 and child._heard_at > before)  # noqa: B023  # waited for here
+    os.kill(child.pid, signal.SIGSTOP)
+    await until(lambda: child.silent_s() > 1.0)
+    await child.kill()
+
+
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 def test_child_ends_when_its_parent_is_killed(loop: str, tmp_path: Path) -> None:
     """The parent's loop is asyncio's or uvicorn's own; the child gives the real signs of life."""

@@ -118,7 +118,7 @@ class Caser(SequenceRecommender):
         units: int,
         dropout: float,
         temperature: float,
-        **kwargs: object,
+        **kwargs: Any,  # noqa: ANN401 (the parents name them)
     ) -> None:
         super().__init__(
             n_items, embedding_size=embedding_size, dropout=dropout, temperature=temperature, **kwargs

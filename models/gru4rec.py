@@ -46,7 +46,7 @@ class GRU4Rec(SequenceRecommender):
         layers: int,
         dropout: float,
         temperature: float,
-        **kwargs: object,
+        **kwargs: Any,  # noqa: ANN401 (the parents name them)
     ) -> None:
         super().__init__(
             n_items, embedding_size=embedding_size, dropout=dropout, temperature=temperature, **kwargs

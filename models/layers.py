@@ -21,15 +21,16 @@ class ItemVectors(keras.layers.Layer):
     Args:
         n_items: Items, padding not counted.
         size: Width d of a vector.
+        parts: Vectors of length 1 that it begins as, one after the other.
     """
 
-    def __init__(self, n_items: int, size: int, **kwargs: object) -> None:
+    def __init__(self, n_items: int, size: int, *, parts: int = 1, **kwargs: object) -> None:
         super().__init__(**kwargs)
-        self.n_items, self.size = n_items, size
+        self.n_items, self.size, self.parts = n_items, size, parts
 
     def build(self, _: object = None) -> None:
         """Make the weights."""
-        normal = keras.initializers.RandomNormal(stddev=self.size**-0.5)
+        normal = keras.initializers.RandomNormal(stddev=(self.size // self.parts) ** -0.5)
         self.vectors = self.add_weight(
             name="vectors", shape=(self.n_items + 1, self.size), initializer=normal
         )
@@ -49,7 +50,7 @@ class ItemVectors(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Arguments that make the same layer."""
-        return {**super().get_config(), "n_items": self.n_items, "size": self.size}
+        return {**super().get_config(), "n_items": self.n_items, "size": self.size, "parts": self.parts}
 
 
 @keras.saving.register_keras_serializable(package="recserve")

@@ -72,19 +72,33 @@ class SequenceRecommender(Recommender):
         dropout: Share of the item vectors' entries that a training step sets to zero.
         temperature: Above 0: item vectors and states have length 1 and scores are cosines over it; 0: scores
             are plain products.
+        members: Networks of the same shape that are fitted side by side, each to a loss of its own; the
+            score is the mean of theirs. Each reads and gives its own share of a vector, in their order.
 
     Attributes:
         criterion: The loss of a place; a fit may set another before it begins.
+
+    Source:
+        Members: Lakshminarayanan et al., "Simple and scalable predictive uncertainty estimation using deep
+        ensembles", NIPS 2017, arXiv 1612.01474. Deviation: they share batches, negatives and biases.
     """
 
     targets = "places"
 
     def __init__(
-        self, n_items: int, *, embedding_size: int, dropout: float, temperature: float, **kwargs: object
+        self,
+        n_items: int,
+        *,
+        embedding_size: int,
+        dropout: float,
+        temperature: float,
+        members: int = 1,
+        **kwargs: object,
     ) -> None:
         super().__init__(n_items, **kwargs)
         self.embedding_size, self.dropout_rate, self.temperature = embedding_size, dropout, temperature
-        self.items = ItemTable(n_items, embedding_size, name="items")
+        self.members, self.width = members, members * embedding_size
+        self.items = ItemTable(n_items, self.width, parts=members, name="items")
         self.drop = keras.layers.Dropout(dropout)
         self.criterion: losses.Criterion = losses.sampled_softmax
 
@@ -92,17 +106,17 @@ class SequenceRecommender(Recommender):
         """Read the history; what it gives is brought to its length afterwards.
 
         Args:
-            vectors: float32 (batch, time, d), zero where padded.
+            vectors: float32 (batch, time, members * d), zero where padded.
             there: bool (batch, time).
             training: Whether dropout acts.
 
         Returns:
-            float32 (batch, time, d); a place depends on itself and earlier ones.
+            float32 (batch, time, members * d); a place depends on itself and earlier ones.
         """
         raise NotImplementedError
 
     def hidden(self, inputs: Batch, *, training: bool | None) -> Tensor:
-        """The state after each place, to be multiplied with the item vectors: float32 (batch, time, d).
+        """The state after each place, to be multiplied with the item vectors, (batch, time, members * d).
 
         A training batch may bring the item vectors it needs as `vectors` (rows, d); its item numbers are then
         rows of those. What else is known of a place (its event type, say) belongs here, added to its vector.
@@ -112,37 +126,49 @@ class SequenceRecommender(Recommender):
         read = ops.take(inputs["vectors"], item_idx, axis=0) if "vectors" in inputs else self.items(item_idx)
         vectors = read * ops.expand_dims(ops.cast(there, "float32"), -1)
         state = self.encode(self.drop(vectors, training=training), there, training=training)
-        return _of_length_one(state) / self.temperature if self.temperature > 0.0 else state
+        return self._of_length_one(state) / self.temperature if self.temperature > 0.0 else state
 
     def read_vectors(self, stored: Tensor) -> Tensor:
-        """Item vectors as they are read, of those that the optimiser moves: float32 (rows, d) both."""
-        return _of_length_one(stored) if self.temperature > 0.0 else stored
+        """Item vectors as they are read, of those that the optimiser moves, (rows, members * d) both."""
+        return self._of_length_one(stored) if self.temperature > 0.0 else stored
 
     def call(self, inputs: Batch, training: bool | None = None) -> Tensor:
         """Score all items after the last place."""
-        return self.items.score(self.hidden(inputs, training=training)[:, -1])
+        return self.items.score(self.hidden(inputs, training=training)[:, -1] / self.members)
 
     def example_losses(self, batch: Batch, *, training: bool) -> Tensor:
         """The loss of each place that has a target, times what the target counts in units of the mean.
 
         Args:
-            batch: The inputs, as rows of `vectors` float32 (rows, d) and `biases` float32 (rows,); `place`
-                int32 (places,), which of the batch * time places have a target; `target_idx` int32 and
-                `target_weight` float32 (places,); `negatives` int32 and `log_q` float32 (s,).
+            batch: The inputs, as rows of `vectors` float32 (rows, members * d) and `biases` float32 (rows,);
+                `place` int32 (places,), which of the batch * time places have a target; `target_idx` int32
+                and `target_weight` float32 (places,); `negatives` int32 and `log_q` float32 (s,).
             training: Whether dropout acts.
 
         Returns:
             float32 (places,).
         """
-        states = ops.reshape(self.hidden(batch, training=training), (-1, self.embedding_size))  # (B * T, d)
-        weight = batch["target_weight"]
-        each = self.criterion(
-            ops.take(states, batch["place"], axis=0),
-            _rows(batch, batch["target_idx"]),
-            _rows(batch, batch["negatives"]),
-            log_expected=batch["log_q"],
+        states = ops.reshape(self.hidden(batch, training=training), (-1, self.width))  # (B * T, members * d)
+        states, vectors = ops.take(states, batch["place"], axis=0), batch["vectors"]
+        each = sum(
+            self.criterion(
+                state,
+                _rows(batch, own, batch["target_idx"]),
+                _rows(batch, own, batch["negatives"]),
+                log_expected=batch["log_q"],
+            )
+            for state, own in zip(self.apart(states), self.apart(vectors), strict=True)
         )
-        return each * weight / ops.maximum(ops.mean(weight), 1e-6)
+        weight = batch["target_weight"]
+        return each / self.members * weight / ops.maximum(ops.mean(weight), 1e-6)
+
+    def apart(self, vectors: Tensor) -> list[Tensor]:
+        """Each member's share of vectors of all, float32 (..., members * d) to (..., d) each."""
+        return [vectors] if self.members == 1 else list(ops.split(vectors, self.members, axis=-1))
+
+    def _of_length_one(self, vectors: Tensor) -> Tensor:
+        each = [part * ops.rsqrt(_squared(part) + TINY) for part in self.apart(vectors)]
+        return each[0] if self.members == 1 else ops.concatenate(each, axis=-1)
 
     def start_from(self, popularity: NDArray[np.float32]) -> None:
         """Begin the fit at the items' popularity."""
@@ -161,6 +187,7 @@ class SequenceRecommender(Recommender):
             "embedding_size": self.embedding_size,
             "dropout": self.dropout_rate,
             "temperature": self.temperature,
+            "members": self.members,
         }
         return {**super().get_config(), **sizes}
 
@@ -178,10 +205,9 @@ def build_weights(recommender: Recommender) -> None:
     recommender({"item_idx": np.zeros((1, 2), np.int32), "weight": np.zeros((1, 2), np.float32)})
 
 
-def _of_length_one(vectors: Tensor) -> Tensor:
-    squared = ops.sum(ops.square(vectors), axis=-1, keepdims=True)
-    return vectors * ops.rsqrt(squared + TINY)
+def _squared(vectors: Tensor) -> Tensor:
+    return ops.sum(ops.square(vectors), axis=-1, keepdims=True)
 
 
-def _rows(batch: Batch, item_idx: Tensor) -> losses.Items:
-    return item_idx, ops.take(batch["vectors"], item_idx, axis=0), ops.take(batch["biases"], item_idx, axis=0)
+def _rows(batch: Batch, vectors: Tensor, item_idx: Tensor) -> losses.Items:
+    return item_idx, ops.take(vectors, item_idx, axis=0), ops.take(batch["biases"], item_idx, axis=0)

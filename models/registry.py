@@ -251,6 +251,7 @@ _SPECS = (
             "max_positions": 50,
             "dropout": 0.3,
             "temperature": 0.0,
+            "members": 1,
         },
         training=_SEQUENCE_FIT,
     ),

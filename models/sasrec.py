@@ -154,6 +154,64 @@ class TransformerBlock(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="recserve")
+class BlockStack(keras.layers.Layer):
+    """Positions, blocks on top of each other, and a last norm.
+
+    Args:
+        size: Width d.
+        heads: Of each block's attention.
+        layers: Blocks.
+        max_positions: Distances with a vector of their own, where `positions` has any.
+        kind: Of the blocks.
+        positions: As `SASRec` takes them.
+        dropout: Inside the blocks.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        heads: int,
+        *,
+        layers: int,
+        max_positions: int,
+        kind: str,
+        positions: str,
+        dropout: float,
+        **kwargs: object,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.sizes = {"size": size, "heads": heads, "layers": layers, "max_positions": max_positions}
+        self.choices = {"kind": kind, "positions": positions, "dropout": dropout}
+        self.max_positions = max_positions
+        self.blocks = [
+            TransformerBlock(
+                size, heads, kind=kind, positions=positions, dropout=dropout, name=f"block_{number}"
+            )
+            for number in range(layers)
+        ]
+        self.norm = keras.layers.LayerNormalization(epsilon=1e-6, name="norm")
+        self.position = None
+        if positions in {"learned", "both"}:
+            self.position = keras.layers.Embedding(
+                max_positions, size, embeddings_initializer="zeros", name="position"
+            )
+
+    def call(self, state: Tensor, there: Tensor, training: bool | None = None) -> Tensor:
+        """Run the blocks, float32 (batch, time, d) in and out; `there` is bool (batch, time)."""
+        if self.position is not None:
+            # Counted from the end, so that padding changes nothing.
+            back = ops.shape(state)[1] - 1 - ops.arange(ops.shape(state)[1])
+            state += self.position(ops.minimum(back, self.max_positions - 1))
+        for block in self.blocks:
+            state = block(state, there, training=training)
+        return self.norm(state)
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments that make the same layer."""
+        return {**super().get_config(), **self.sizes, **self.choices}
+
+
+@keras.saving.register_keras_serializable(package="recserve")
 class SASRec(SequenceRecommender):
     """Transformer blocks over the item vectors, scored against the same vectors.
 
@@ -168,6 +226,7 @@ class SASRec(SequenceRecommender):
         max_positions: Distances with a vector of their own; those further back share the last.
         dropout: On the item vectors and inside the blocks.
         temperature: Of the scores.
+        members: Networks whose scores are averaged, each with blocks and a share of the vectors of its own.
 
     Source:
         Kang and McAuley, "Self-attentive sequential recommendation", ICDM 2018, arXiv 1808.09781; its modern
@@ -188,41 +247,40 @@ class SASRec(SequenceRecommender):
         max_positions: int,
         dropout: float,
         temperature: float,
+        members: int = 1,
         **kwargs: object,
     ) -> None:
         super().__init__(
-            n_items, embedding_size=embedding_size, dropout=dropout, temperature=temperature, **kwargs
+            n_items,
+            embedding_size=embedding_size,
+            dropout=dropout,
+            temperature=temperature,
+            members=members,
+            **kwargs,
         )
         self.choices = {"layers": layers, "heads": heads, "block": block, "positions": positions}
         self.max_positions = max_positions
-        self.blocks = [
-            TransformerBlock(
+        self.stacks = [
+            BlockStack(
                 embedding_size,
                 heads,
+                layers=layers,
+                max_positions=max_positions,
                 kind=block,
                 positions=positions,
                 dropout=dropout,
-                name=f"block_{number}",
+                name=f"stack_{number}",
             )
-            for number in range(layers)
+            for number in range(members)
         ]
-        self.norm = keras.layers.LayerNormalization(epsilon=1e-6, name="norm")
-        self.position = None
-        if positions in {"learned", "both"}:
-            self.position = keras.layers.Embedding(
-                max_positions, embedding_size, embeddings_initializer="zeros", name="position"
-            )
 
     def encode(self, vectors: Tensor, there: Tensor, *, training: bool | None) -> Tensor:
-        """Run the blocks."""
-        state = vectors
-        if self.position is not None:
-            # Counted from the end, so that padding changes nothing.
-            back = ops.shape(vectors)[1] - 1 - ops.arange(ops.shape(vectors)[1])
-            state += self.position(ops.minimum(back, self.max_positions - 1))
-        for block in self.blocks:
-            state = block(state, there, training=training)
-        return self.norm(state)
+        """Run each member's blocks."""
+        states = [
+            stack(part, there, training=training)
+            for stack, part in zip(self.stacks, self.apart(vectors), strict=True)
+        ]
+        return states[0] if self.members == 1 else ops.concatenate(states, axis=-1)
 
     def get_config(self) -> dict[str, Any]:
         """Arguments that make the same network."""

@@ -57,25 +57,11 @@ def fit(
         and time aware neighborhood for session-based recommendations: STAN", SIGIR 2019, arXiv 1910.12781.
         Deviations: powers in place of exponentials of seconds, a person's history is one session.
     """
-    lines = _distinct(interactions)
-    user, time = interactions.user[lines], interactions.time[lines]
-    ends = np.append(np.flatnonzero(np.diff(user)), len(user) - 1) if len(user) else np.empty(0, np.int64)
-    newest = np.argsort(time[ends], kind="stable")
-    lengths = np.diff(np.concatenate([[0], ends + 1]))
-    kept = newest[np.cumsum(lengths[newest][::-1])[::-1] <= max_lines]
-    items = interactions.item[lines][spans(ends[kept] + 1 - lengths[kept], lengths[kept])]
-    age = np.maximum(interactions.now - time[ends[kept]], 0.0)
-    trust = np.maximum(lengths[kept], 1.0) ** -length_power * 0.5 ** (age / half_life_days)
+    items, lengths, ended = _newest(interactions, max_lines)
+    age = np.maximum(interactions.now - ended, 0.0)
+    trust = np.maximum(lengths, 1.0) ** -length_power * 0.5 ** (age / half_life_days)
     memory = _memory(
-        items.astype(np.int32),
-        lengths[kept],
-        n_items=interactions.n_items,
-        candidates=candidates,
-        rarity_power=rarity_power,
-    )
-    shape = (interactions.n_items, interactions.n_items)
-    empty = as_table(
-        sparse.csr_array(shape, dtype=np.float32), demand(interactions), recency=recency, prior=prior
+        items, lengths, n_items=interactions.n_items, candidates=candidates, rarity_power=rarity_power
     )
     settled = replace(
         memory,
@@ -85,7 +71,27 @@ def fit(
         fade=gap_fade,
         backwards=backwards,
     )
-    return replace(empty, memory=settled)
+    nothing = sparse.csr_array((interactions.n_items, interactions.n_items), dtype=np.float32)
+    return replace(as_table(nothing, demand(interactions), recency=recency, prior=prior), memory=settled)
+
+
+def _newest(
+    interactions: Interactions, max_lines: int
+) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64]]:
+    """The histories that fit into so many lines, the newest last.
+
+    Returns:
+        Items int32 (lines,), one history after the other; lengths int64 and the day of the last line float64
+        (histories,).
+    """
+    lines = _distinct(interactions)
+    user, time = interactions.user[lines], interactions.time[lines]
+    ends = np.append(np.flatnonzero(np.diff(user)), len(user) - 1) if len(user) else np.empty(0, np.int64)
+    newest = np.argsort(time[ends], kind="stable")
+    lengths = np.diff(np.concatenate([[0], ends + 1]))
+    kept = newest[np.cumsum(lengths[newest][::-1])[::-1] <= max_lines]
+    items = interactions.item[lines][spans(ends[kept] + 1 - lengths[kept], lengths[kept])]
+    return items.astype(np.int32), lengths[kept], time[ends[kept]]
 
 
 def _distinct(interactions: Interactions) -> NDArray[np.int64]:

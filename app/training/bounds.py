@@ -68,6 +68,7 @@ RANGES: Mapping[str, Range] = MappingProxyType(
         "future_share": _SHARE,
         "dropout": _DROPOUT,
         "embedding_size": _WIDTH,
+        "members": Range(1, 16),
         "units": _WIDTH,
         "layers": Range(1, 16),
         "blocks": Range(1, 8),

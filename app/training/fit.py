@@ -131,20 +131,14 @@ def fit(
     # At least one step: a network that was never fitted has nothing to say.
     while len(history.epochs) < pace.epochs and not (history.epochs and pace.is_late()):
         number, started = len(history.epochs) + 1, time.monotonic()
-        loss = _one_epoch(
-            feed,
-            step,
-            rate=partial(pace.rate, number),
-            is_late=pace.is_late,
-            on_share=partial(on_step, number),
-        )
-        step.bake()
-        is_asked = validate is not None and (number % every == 0 or number >= pace.epochs or pace.is_late())
+        loss = _one_epoch(feed, step, pace, number, on_share=partial(on_step, number))
+        is_asked = number % every == 0 or number >= pace.epochs or pace.is_late()
         val_loss, metric = validate(score) if validate is not None and is_asked else (None, None)
-        history.epochs.append(Epoch(number, loss, val_loss, metric, time.monotonic() - started))
+        epoch = Epoch(number, loss, val_loss, metric, time.monotonic() - started)
+        history.epochs.append(epoch)
         pace.look(number)
-        on_epoch(history.epochs[-1], pace.epochs)
-        if not history.epochs[-1].is_finite:
+        on_epoch(epoch, pace.epochs)
+        if not epoch.is_finite:
             break
         if metric is not None and best.is_over(number, metric, recommender):
             history.stopped_early = True
@@ -241,15 +235,14 @@ def _known(chosen: Plan, interactions: Interactions, *, is_baked: bool) -> Known
     return Known(attributes, has_events, float(chosen.training.get("id_dropout", 0.0)), is_baked)
 
 
-def _one_epoch(
-    feed: Feed, step: Step, *, rate: Callable[[float], float], is_late: Callable[[], bool], on_share: OnShare
-) -> float:
-    """One pass, or as much of it as there is time for; the mean loss."""
-    losses, share = [], 0.0
-    for number, batch in enumerate(feed.epoch(), start=1):
-        losses.append(step(batch, rate(share)))
-        share = min(1.0, number / feed.batches_expected)
+def _one_epoch(feed: Feed, step: Step, pace: Pace, number: int, *, on_share: OnShare) -> float:
+    """One pass, or as much of it as there is time for; the mean loss. The network can be asked afterwards."""
+    losses, share = list[float](), 0.0
+    for batch in feed.epoch():
+        losses.append(step(batch, pace.rate(number, share)))
+        share = min(1.0, len(losses) / feed.batches_expected)
         on_share(share)
-        if is_late():
+        if pace.is_late():
             break
+    step.bake()
     return float(np.mean(losses)) if losses else 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from app.evaluation.protocol import Score
+from app.evaluation.protocol import Cases, Score
 from app.evaluation.splits import TimeSplit
 from app.training.build import Plan, table
 from app.training.errors import DivergedError, NotEnoughDataError
@@ -61,19 +61,7 @@ def find_epochs(
     if chosen.spec.format == "item_item":
         return History(), 0
     numbers = numbers_until(labelled, split.validation_from)
-    people = sample(
-        cases(
-            labelled.before(split.validation_from),
-            labelled.between(split.validation_from, split.test_from),
-            numbers.item_ids,
-            now=split.validation_from,
-            max_length=chosen.max_length,
-        ),
-        most=MAX_VALIDATED,
-        seed=seed,
-    )
-    if not len(people):
-        raise NotEnoughDataError("Nobody with a past did anything in the validation slice.")
+    people = _validated(labelled, split, numbers, max_length=chosen.max_length, seed=seed)
     epochs = int(chosen.training["epochs"])
     warm = warm or Warm(chosen, None)
     recommender, history = fit(
@@ -87,12 +75,37 @@ def find_epochs(
         begin=warm.begin("fit", numbers.item_ids, numbers.interactions.attributes),
     )
     warm.keep("fit", recommender, numbers.item_ids)
+    _refuse_diverged(history)
+    return history, history.best_epoch
+
+
+def _validated(
+    labelled: Labelled, split: TimeSplit, numbers: Numbered, *, max_length: int, seed: int
+) -> Cases:
+    """Who did what in the validation slice, as many as a choice looks at.
+
+    Raises:
+        NotEnoughDataError: Nobody.
+    """
+    there = cases(
+        labelled.before(split.validation_from),
+        labelled.between(split.validation_from, split.test_from),
+        numbers.item_ids,
+        now=split.validation_from,
+        max_length=max_length,
+    )
+    people = sample(there, most=MAX_VALIDATED, seed=seed)
+    if not len(people):
+        raise NotEnoughDataError("Nobody with a past did anything in the validation slice.")
+    return people
+
+
+def _refuse_diverged(history: History) -> None:
     if not all(epoch.is_finite for epoch in history.epochs):
         raise DivergedError(
             f"The loss was not finite in epoch {len(history.epochs)}: the run diverged. "
             "Lower the learning rate."
         )
-    return history, history.best_epoch
 
 
 def fitted_until(

@@ -140,24 +140,29 @@ def train(
     }
     warm.write(folder.path)
     stages.at("write")
+    trained = _trained(folder.path, metrics, labelled, n_items=len(final.numbers.item_ids))
     facts = artifact.Facts(
-        window_start=labelled.start,
-        window_end=labelled.end,
-        event_count=labelled.frame.height,
+        window_start=trained.window_start,
+        window_end=trained.window_end,
+        event_count=trained.event_count,
         git_commit=git_commit,
     )
     folder.write_records(metrics, made.history, facts)
     stages.tell(Progress("write", 1.0, message=said))
+    return trained
+
+
+def _trained(folder: Path, metrics: JsonObject, labelled: Labelled, *, n_items: int) -> TrainedVersion:
     return TrainedVersion(
-        model=request.model,
-        version=version,
-        folder=folder.path,
+        model=str(metrics["model"]),
+        version=folder.name,
+        folder=folder,
         metrics=metrics,
-        verdict=said,
-        window_start=facts.window_start,
-        window_end=facts.window_end,
-        event_count=facts.event_count,
-        n_items=len(final.numbers.item_ids),
+        verdict=str(metrics["verdict"]),
+        window_start=labelled.start,
+        window_end=labelled.end,
+        event_count=labelled.frame.height,
+        n_items=n_items,
     )
 
 

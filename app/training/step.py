@@ -168,7 +168,8 @@ class _ItemRows:
         self._rng = tf.random.Generator.from_seed(seed)
         if known is not None:
             size = (len(known.attributes), int(items.vectors.shape[1]))
-            normal = np.random.default_rng(seed).normal(0.0, size[1] ** -0.5, size).astype(np.float32)
+            spread = recommender.embedding_size**-0.5
+            normal = np.random.default_rng(seed).normal(0.0, spread, size).astype(np.float32)
             self._attribute = _Moments(tf.Variable(normal, trainable=False))
             if known.is_baked:
                 self._part(known)

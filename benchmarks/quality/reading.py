@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from benchmarks.quality.errors import RefusedError
 
-NAMED = 5
+NAMED = 20
 """Bad lines that are named; the others are counted."""
 BOM = b"\xef\xbb\xbf"
 

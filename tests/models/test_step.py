@@ -72,9 +72,11 @@ def test_weight_decay_takes_a_share_off_each_matrix() -> None:
     plain, decayed = network(small(), 12, seed=1), network(small(), 12, seed=1)
     batch = next(Feed(small(), toys.rings(), bag=False, seed=1).epoch())
     Step(plain)(batch, 0.01)
-    start = np.array(decayed.blocks[0].widen.kernel.value)
+    start = np.array(decayed.stacks[0].blocks[0].widen.kernel.value)
     Step(decayed, weight_decay=0.5)(batch, 0.01)
-    difference = np.array(plain.blocks[0].widen.kernel.value) - np.array(decayed.blocks[0].widen.kernel.value)
+    difference = np.array(plain.stacks[0].blocks[0].widen.kernel.value) - np.array(
+        decayed.stacks[0].blocks[0].widen.kernel.value
+    )
     np.testing.assert_allclose(difference, 0.005 * start, atol=1e-6)
 
 

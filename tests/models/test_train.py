@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from app.adapters.scorers.loader import FolderLoader
@@ -116,3 +117,39 @@ def test_few_people_are_passed_over_more_often_and_asked_as_seldom() -> None:
         on_epoch=lambda _epoch, _most: None,
     )
     assert [epoch.metric for epoch in history.epochs] == [None, None, 0.1, None, None, 0.2]
+
+
+@pytest.mark.parametrize("model", ["transitions", *SMALL, "auto"])
+def test_nothing_that_is_fitted_or_chosen_reads_the_test_slice(tmp_path: Path, model: str) -> None:
+    clean = judged(model, shop(), tmp_path / "clean")
+    since = datetime.fromisoformat(clean.metrics["protocol"]["test_from"])
+    poison = pl.format("poison-{}", pl.int_range(pl.len()))
+    is_test = pl.col("happened_at") >= since
+    frame = shop().with_columns(pl.when(is_test).then(poison).otherwise(pl.col("item_id")).alias("item_id"))
+    assert frame.select(is_test.sum()).item() > 0
+    poisoned = judged(model, frame, tmp_path / "poisoned")
+    assert poisoned.metrics["test"] != clean.metrics["test"]
+    assert poisoned.metrics["epochs"] == clean.metrics["epochs"]
+    one, other = (FolderLoader(runtime="onnx").load(made.folder) for made in (clean, poisoned))
+    assert one.item_ids == other.item_ids
+    queries = probe_queries(one.item_ids, max_length=20, count=12)
+    np.testing.assert_array_equal(one.score(queries), other.score(queries))
+    for name in ("item_vectors.npy", "blend.json"):
+        files = [made.folder / name for made in (clean, poisoned)]
+        assert [path.is_file() for path in files] in ([True, True], [False, False])
+        assert not files[0].is_file() or files[0].read_bytes() == files[1].read_bytes()
+
+
+def judged(model: str, events: pl.DataFrame, folder: Path) -> TrainedVersion:
+    """The model as the test slice judges it: chosen on the slice before, fitted on all until then."""
+    small = SMALL.get(model)
+    fits = {**small, "epochs": 2, "batch_size": 16} if small else {}
+    # Too short for a network, and far longer than the tables need: no choice is made by the clock.
+    overrides = {"budget_s": 20.0} if model == "auto" else fits
+    return train(
+        TrainRequest(model, version="v", overrides=overrides, refit=False),
+        events,
+        workdir=folder,
+        progress=lambda _: None,
+        clock=FixedClock(START + timedelta(days=60)),
+    )

@@ -93,7 +93,12 @@ def networks(facts: Facts, *, fading: float) -> list[Candidate]:
     shops = readers if in_order else ("multvae", *(name for name in readers if name != "multvae"))
     known = presets(facts.form)
     names = NETWORKS.get(facts.form, shops)
-    return [Candidate(name, (known.get(name, {}),)) for name in names if name in SPECS]
+    return [Candidate(name, (_alone(known.get(name, {})),)) for name in names if name in SPECS]
+
+
+def _alone(overrides: Overrides) -> Overrides:
+    """One network of its kind: a blend has other members, and the time is better spent on those."""
+    return {name: value for name, value in overrides.items() if name != "members"}
 
 
 def _settled(candidate: Candidate, facts: Facts) -> Candidate:

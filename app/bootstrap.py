@@ -38,6 +38,7 @@ from app.domain.steering import Schedule
 from app.domain.types import Job, KeyKind
 from app.domain.weights import DEFAULT_WEIGHTS, EventWeight
 from app.services.catalogue import Catalogue
+from app.services.catalogue_stamp import CatalogueStamp
 from app.services.container import Services
 from app.services.exposures import Exposures
 from app.services.health import Health
@@ -164,13 +165,15 @@ def build(base: Foundation) -> Services:
     settings, stores = base.settings, base.stores
     _make_scratch(settings)
     models, steering = make_models(base), make_steering(base)
+    stamp = CatalogueStamp(base.cache)
     ingest = Ingest(
         events=stores.events,
         cache=base.cache,
+        stamp=stamp,
         create_unknown=settings.create_unknown,
         metrics=base.metrics,
     )
-    catalogue = LiveCatalogue(items=stores.items, cache=base.cache, metrics=base.metrics)
+    catalogue = LiveCatalogue(items=stores.items, stamp=stamp, metrics=base.metrics)
     popularity = make_popularity(base, catalogue, steering)
     exposures = Exposures(
         store=stores.exposures,
@@ -180,7 +183,7 @@ def build(base: Foundation) -> Services:
     )
     recommend = make_recommend(base, models, catalogue, popularity, steering, exposures=exposures)
     return Services(
-        catalogue=Catalogue(items=stores.items, cache=base.cache),
+        catalogue=Catalogue(items=stores.items, stamp=stamp),
         exposures=exposures,
         health=Health(items=stores.items, cache=base.cache, models=models, ingest=ingest),
         ingest=ingest,

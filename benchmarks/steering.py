@@ -42,6 +42,7 @@ from app.pipeline.popularity import daily_counts
 from app.pipeline.rules import acting, rule_of
 from app.pipeline.scenarios import SCENARIOS, scenario_of
 from app.services.answering import Bench, Material, Plan
+from app.services.catalogue_stamp import CatalogueStamp
 from app.services.exposures import Exposures
 from app.services.ingest import Ingest
 from app.services.live_catalogue import LiveCatalogue
@@ -187,7 +188,7 @@ async def opened(folder: Path, items: Sequence[Item]) -> Shop:
     """The service over stores in memory."""
     clock, metrics = SystemClock(), Metrics()
     stores, cache = memory_stores(clock=clock), MemoryListCache(ttl_s=300, entries=10_000)
-    catalogue = LiveCatalogue(items=stores.items, cache=cache, metrics=metrics)
+    catalogue = LiveCatalogue(items=stores.items, stamp=CatalogueStamp(cache), metrics=metrics)
     steering = LiveSteering(
         definitions=stores.definitions, clock=clock, weights=DEFAULT_WEIGHTS, metrics=metrics
     )

@@ -48,13 +48,14 @@ class MemoryItemStore:
         await self.put([item])
         return self._state.items[item_id]
 
-    async def delete(self, item_id: str) -> None:
-        """Mark as deleted. Raises `NotFoundError`."""
+    async def delete(self, item_id: str) -> int:
+        """Mark as deleted; returns the new revision. Raises `NotFoundError`."""
         item = await self.get(item_id)
         self._state.revision += 1
         self._state.items[item_id] = dataclasses.replace(
             item, deleted=True, revision=self._state.revision, updated_at=self._clock.now()
         )
+        return self._state.revision
 
     async def page(
         self, *, q: str | None, category: str | None, limit: int, cursor: str | None

@@ -53,13 +53,15 @@ class MemoryEventStore:
             for event, status in zip(stored, statuses, strict=True)
             if event.user_id is None and status is not EventStatus.REJECTED
         }
+        new_item_ids = self._create_cold(accepted) if create_unknown else ()
         return Appended(
             statuses=tuple(statuses),
-            new_item_ids=self._create_cold(accepted) if create_unknown else (),
+            new_item_ids=new_item_ids,
             unknown=unknown,
             merged_user_ids=tuple(
                 sorted({owner for guest, owner in self._state.aliases.items() if guest in guests})
             ),
+            revision=self._state.revision if new_item_ids else 0,
         )
 
     def _unknown(self, events: Sequence[Event]) -> tuple[tuple[int, int], ...]:

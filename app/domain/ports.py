@@ -54,6 +54,7 @@ class Appended:
     Attributes:
         statuses: One an event, in order: accepted, duplicate, or rejected for an unknown item.
         new_item_ids: Items created on first sight.
+        revision: The catalogue's, where items were created; 0 where none were.
         unknown: ``(event, line)`` positions in the group of the items that caused a rejection.
         merged_user_ids: Users whose merged guests have events in the group, duplicates included.
     """
@@ -62,6 +63,7 @@ class Appended:
     new_item_ids: tuple[str, ...] = ()
     unknown: tuple[tuple[int, int], ...] = ()
     merged_user_ids: tuple[str, ...] = ()
+    revision: int = 0
 
 
 class EventStore(Protocol):
@@ -172,8 +174,8 @@ class ItemStore(Protocol):
     async def patch(self, item_id: str, changes: Mapping[str, object]) -> Item:
         """Change named fields. Raises `NotFoundError`."""
 
-    async def delete(self, item_id: str) -> None:
-        """Mark as deleted. Raises `NotFoundError`."""
+    async def delete(self, item_id: str) -> int:
+        """Mark as deleted; returns the catalogue's new revision. Raises `NotFoundError`."""
 
     async def page(
         self, *, q: str | None, category: str | None, limit: int, cursor: str | None

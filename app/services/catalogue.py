@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from app.domain.ports import ItemStore, ListCache
+from app.domain.ports import ItemStore
 from app.domain.types import Item, Page
-
-SUBJECT = "catalogue"
+from app.services.catalogue_stamp import CatalogueStamp
 
 
 class Catalogue:
@@ -15,12 +14,12 @@ class Catalogue:
 
     Args:
         items: The store.
-        cache: Where lists are stamped with `catalogue`.
+        stamp: What all cached lists hang on.
     """
 
-    def __init__(self, *, items: ItemStore, cache: ListCache) -> None:
+    def __init__(self, *, items: ItemStore, stamp: CatalogueStamp) -> None:
         self._items = items
-        self._cache = cache
+        self._stamp = stamp
 
     async def get(self, item_id: str) -> Item:
         """One item. Raises `NotFoundError`."""
@@ -36,8 +35,7 @@ class Catalogue:
         """
         if not items:
             return []
-        await self._items.put(items)
-        await self._cache.bump([SUBJECT])
+        await self._stamp.wrote(await self._items.put(items))
         stored = {item.item_id: item for item in await self._items.many([item.item_id for item in items])}
         # Another caller may have deleted one meanwhile: then what was written is shown.
         return [stored.get(item.item_id, item) for item in items]
@@ -45,13 +43,12 @@ class Catalogue:
     async def patch(self, item_id: str, changes: Mapping[str, object]) -> Item:
         """Change named fields. Raises `NotFoundError`."""
         item = await self._items.patch(item_id, changes)
-        await self._cache.bump([SUBJECT])
+        await self._stamp.wrote(item.revision)
         return item
 
     async def delete(self, item_id: str) -> None:
         """Take it out of every list. Raises `NotFoundError`."""
-        await self._items.delete(item_id)
-        await self._cache.bump([SUBJECT])
+        await self._stamp.wrote(await self._items.delete(item_id))
 
     async def page(
         self, *, q: str | None = None, category: str | None = None, limit: int, cursor: str | None = None

@@ -13,9 +13,9 @@ import structlog
 from app.domain.errors import RecserveError, StorageUnavailableError, UnavailableError
 from app.domain.ports import Appended, EventStore, ListCache
 from app.domain.types import Event, EventStatus, Subject
+from app.services.catalogue_stamp import CatalogueStamp
 from app.telemetry import Metrics, failure
 
-CATALOGUE = "catalogue"
 GROUP_EVENTS = 2_000
 LEAST_GROUP_EVENTS = 50
 WAITING_EVENTS = 20_000
@@ -42,6 +42,7 @@ class Ingest:
     Args:
         events: The store.
         cache: Lists of everyone named in a group are out of date before its requests are answered.
+        stamp: What all lists hang on, changed where a group creates items.
         create_unknown: Events create the items and users they name first.
         metrics: Counts groups that were taken apart.
         group_events: Events in one commit at most; a single request may hold more.
@@ -54,6 +55,7 @@ class Ingest:
         *,
         events: EventStore,
         cache: ListCache,
+        stamp: CatalogueStamp | None = None,
         create_unknown: bool = True,
         metrics: Metrics | None = None,
         group_events: int = GROUP_EVENTS,
@@ -62,6 +64,7 @@ class Ingest:
     ) -> None:
         self._store = events
         self._cache = cache
+        self._stamp = stamp or CatalogueStamp(cache)
         self._create_unknown = create_unknown
         self._metrics = metrics or Metrics()
         self._group_events = self._most = group_events
@@ -180,7 +183,11 @@ class Ingest:
         appended = await self._store.append(events, create_unknown=self._create_unknown)
         self._trouble = None
         self._most = min(self._group_events, 2 * self._most)
-        await self._cache.bump(_subjects(events, appended))
+        subjects = _subjects(events, appended)
+        if appended.revision:
+            await self._stamp.wrote(appended.revision, others=subjects)
+        else:
+            await self._cache.bump(subjects)
         start = 0
         for request in group:
             stop = start + len(request.events)
@@ -197,8 +204,6 @@ def _subjects(events: Sequence[Event], appended: Appended) -> list[str]:
             subject = Subject(event.user_id, event.session_id, event.anonymous_id)
             named.update(dict.fromkeys(subject.names()))
     named.update(dict.fromkeys(f"user:{user_id}" for user_id in appended.merged_user_ids))
-    if appended.new_item_ids:
-        named[CATALOGUE] = None
     return list(named)
 
 
@@ -208,6 +213,7 @@ def _part(appended: Appended, start: int, stop: int) -> Appended:
         new_item_ids=appended.new_item_ids,
         unknown=tuple((place - start, line) for place, line in appended.unknown if start <= place < stop),
         merged_user_ids=appended.merged_user_ids,
+        revision=appended.revision,
     )
 
 

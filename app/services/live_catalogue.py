@@ -9,15 +9,14 @@ from collections.abc import Sequence
 import structlog
 
 from app.domain.errors import StorageUnavailableError
-from app.domain.ports import ItemStore, ListCache
+from app.domain.ports import ItemStore
 from app.domain.types import Item
 from app.pipeline.catalogue import CatalogueSnapshot, empty_catalogue
+from app.services.catalogue_stamp import CatalogueStamp
 from app.telemetry import Metrics, failure
 
 _log = structlog.get_logger(__name__)
 
-SUBJECT = "catalogue"
-"""What lists that depend on the catalogue are stamped with."""
 ROWS_ON_THE_LOOP = 200
 
 
@@ -26,7 +25,7 @@ class LiveCatalogue:
 
     Args:
         items: The store.
-        cache: Told of changes that another process made without telling it.
+        stamp: Told of the revisions that are seen.
         metrics: Counts failures.
         poll_s: Seconds between two looks while nobody asks.
         hung_s: A read that takes longer is given up, so that those after it get their turn.
@@ -36,19 +35,18 @@ class LiveCatalogue:
         self,
         *,
         items: ItemStore,
-        cache: ListCache,
+        stamp: CatalogueStamp,
         metrics: Metrics,
         poll_s: float = 1.0,
         hung_s: float = 2.0,
     ) -> None:
         self._items = items
-        self._cache = cache
+        self._stamp = stamp
         self._metrics = metrics
         self._poll_s = poll_s
         self._hung_s = hung_s
         self._snapshot = empty_catalogue()
         self._loaded = False
-        self._announced = 0
         self._running: asyncio.Task[CatalogueSnapshot] | None = None
         self._next: asyncio.Task[CatalogueSnapshot] | None = None
         self._follower: asyncio.Task[None] | None = None
@@ -89,7 +87,7 @@ class LiveCatalogue:
 
     def follow(self) -> None:
         """Start looking by itself."""
-        self._announced = self._snapshot.revision
+        self._stamp.begin(self._snapshot.revision)
         self._follower = asyncio.create_task(self._follow(), name="catalogue.follow")
 
     async def stop(self) -> None:
@@ -141,10 +139,7 @@ class LiveCatalogue:
                 self._metrics.degraded.labels("catalogue_poll", type(error).__name__).inc()
                 _log.error("catalogue.poll_crashed", **failure(error))
                 continue
-            if snapshot.revision != self._announced:
-                # A writer outside of this process, such as an import, cannot reach a cache inside it.
-                self._announced = snapshot.revision
-                await self._cache.bump((SUBJECT,))
+            await self._stamp.saw(snapshot.revision)
 
 
 def _built(base: CatalogueSnapshot, rows: Sequence[Item], revision: int) -> CatalogueSnapshot:

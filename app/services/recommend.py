@@ -32,10 +32,10 @@ from app.pipeline.scenarios import BASKET, Scenario
 from app.pipeline.steering import Steering
 from app.services.answer_codec import decoded, encoded, list_key, on_the_wire
 from app.services.answering import Bench, Material, Plan
+from app.services.catalogue_stamp import SUBJECT as CATALOGUE_SUBJECT
 from app.services.deadlines import LateError, Patience
 from app.services.exposures import Exposures
 from app.services.lane import BatchLane, BusyError, Lane
-from app.services.live_catalogue import SUBJECT as CATALOGUE_SUBJECT
 from app.services.live_catalogue import LiveCatalogue
 from app.services.popularity import Popularity
 from app.services.reading import NO_SUBJECT, Reader

@@ -13,7 +13,7 @@ from app.domain.types import JsonObject, Subject
 from app.domain.weights import EventWeight
 from app.pipeline.rules import Rule, rule_of
 from app.pipeline.scenarios import SCENARIOS, body_of, scenario_of
-from app.services.live_catalogue import SUBJECT as CATALOGUE
+from app.services.catalogue_stamp import SUBJECT as CATALOGUE
 from app.services.popularity import Popularity
 from app.services.recommend import Recommend
 from app.services.steering import EVENT_WEIGHTS, SCHEDULE, LiveSteering, schedule_over

@@ -62,7 +62,7 @@ SCHEMES = ["Bearer ", "bearer ", "Bearer  ", "Basic ", ""]
 def settled(shared_world: World) -> World:
     """Once the follower of the catalogue has told the cache of the last write; lists stay kept then."""
     live = shared_world.services.recommend._catalogue
-    shared_world.run(until, lambda: live._announced == live.current.revision > 0)
+    shared_world.run(until, lambda: live._stamp.told_to == live.current.revision > 0)
     return shared_world
 
 

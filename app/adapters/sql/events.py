@@ -72,11 +72,12 @@ class SqlEventStore:
         inserted = await self._writing.insert(
             connection, rows, guests=_guests_of(group.first.values()), cold_users=self._clock.now()
         )
-        new_items = await self._create_items(connection, _items_of(group.of(inserted.fresh)))
+        new_items, revision = await self._create_items(connection, _items_of(group.of(inserted.fresh)))
         return Appended(
             statuses=group.statuses(inserted.fresh),
             new_item_ids=tuple(new_items),
             merged_user_ids=tuple(sorted(inserted.merged)),
+            revision=revision,
         )
 
     async def _append_known(
@@ -95,14 +96,16 @@ class SqlEventStore:
             merged_user_ids=tuple(sorted(inserted.merged)),
         )
 
-    async def _create_items(self, connection: AsyncConnection, named: set[str]) -> list[str]:
+    async def _create_items(self, connection: AsyncConnection, named: set[str]) -> tuple[list[str], int]:
+        """The items created, and the catalogue's revision then."""
         unknown = await self._unknown(connection, named)
         if not unknown:
-            return []
+            return [], 0
         revision = await counters.take(connection, self._tenant, counters.CATALOGUE)
-        return await self._writing.add_cold_items(
+        created = await self._writing.add_cold_items(
             connection, unknown, revision=revision, at=self._clock.now()
         )
+        return created, revision
 
     async def _unknown(self, connection: AsyncConnection, named: set[str]) -> set[str]:
         asked = named - self._known_items

@@ -89,10 +89,10 @@ class SqlItemStore:
 
         return await self._database.write(work)
 
-    async def delete(self, item_id: str) -> None:
-        """Mark as deleted. Raises `NotFoundError`."""
+    async def delete(self, item_id: str) -> int:
+        """Mark as deleted; returns the new revision. Raises `NotFoundError`."""
 
-        async def work(connection: AsyncConnection) -> None:
+        async def work(connection: AsyncConnection) -> int:
             revision = await counters.take(connection, self._tenant, counters.CATALOGUE)
             marked = await connection.execute(
                 sa.update(items)
@@ -101,8 +101,9 @@ class SqlItemStore:
             )
             if marked.rowcount == 0:
                 raise NotFoundError(_NOT_FOUND)
+            return revision
 
-        await self._database.write(work)
+        return await self._database.write(work)
 
     async def page(
         self, *, q: str | None, category: str | None, limit: int, cursor: str | None

@@ -19,6 +19,7 @@ from app.domain.ports import EventStore, ItemStore, ListCache, Scorer, Stores
 from app.domain.types import Event, Item, Query
 from app.domain.weights import DEFAULT_WEIGHTS
 from app.services.catalogue import Catalogue
+from app.services.catalogue_stamp import CatalogueStamp
 from app.services.exposures import Exposures
 from app.services.ingest import Ingest
 from app.services.live_catalogue import LiveCatalogue
@@ -118,7 +119,8 @@ async def open_shop(
     stores = stores or memory_stores(clock=clock)
     cache = cache or MemoryListCache(ttl_s=300, entries=1000)
     events, items = events or stores.events, items or stores.items
-    live = LiveCatalogue(items=items, cache=cache, metrics=metrics, hung_s=0.5)
+    stamp = CatalogueStamp(cache)
+    live = LiveCatalogue(items=items, stamp=stamp, metrics=metrics, hung_s=0.5)
     steering = LiveSteering(
         definitions=stores.definitions, clock=clock, weights=DEFAULT_WEIGHTS, metrics=metrics
     )
@@ -143,8 +145,8 @@ async def open_shop(
         metrics=metrics,
         settings=settings,
     )
-    ingest = Ingest(events=stores.events, cache=cache, metrics=metrics, deadline_s=20.0)
-    catalogue = Catalogue(items=stores.items, cache=cache)
+    ingest = Ingest(events=stores.events, cache=cache, stamp=stamp, metrics=metrics, deadline_s=20.0)
+    catalogue = Catalogue(items=stores.items, stamp=stamp)
     if stocked:
         await catalogue.put([Item(item_id=one) if isinstance(one, str) else one for one in stocked])
     await ingest.start()

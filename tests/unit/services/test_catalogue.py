@@ -11,6 +11,7 @@ from app.domain.errors import NotFoundError
 from app.domain.ports import Stores
 from app.domain.types import Item
 from app.services.catalogue import Catalogue
+from app.services.catalogue_stamp import CatalogueStamp
 from tests.clocks import FixedClock
 
 
@@ -37,7 +38,7 @@ def cache(stores: Stores) -> SpyCache:
 
 @pytest.fixture
 def catalogue(stores: Stores, cache: SpyCache) -> Catalogue:
-    return Catalogue(items=stores.items, cache=cache)
+    return Catalogue(items=stores.items, stamp=CatalogueStamp(cache))
 
 
 async def test_put_answers_what_is_stored_in_the_order_given(catalogue: Catalogue) -> None:

@@ -9,6 +9,7 @@ from app.adapters.memory_cache import MemoryListCache
 from app.adapters.memory_stores import memory_stores
 from app.domain.errors import StorageUnavailableError
 from app.domain.types import Item
+from app.services.catalogue_stamp import CatalogueStamp
 from app.services.live_catalogue import LiveCatalogue
 from app.telemetry import Metrics
 from tests.clocks import FixedClock
@@ -42,7 +43,7 @@ class Gated:
 
 def live(store: Gated, cache: MemoryListCache | None = None, **options: float) -> LiveCatalogue:
     cache = cache or MemoryListCache(ttl_s=60, entries=10)
-    return LiveCatalogue(items=store, cache=cache, metrics=Metrics(), **options)  # type: ignore[arg-type]  # what of the store is used
+    return LiveCatalogue(items=store, stamp=CatalogueStamp(cache), metrics=Metrics(), **options)  # type: ignore[arg-type]  # what of the store is used
 
 
 async def test_refresh_shows_what_changed_since_the_last_one() -> None:

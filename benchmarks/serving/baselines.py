@@ -11,11 +11,12 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import uvicorn
 from fastapi import FastAPI
 from pydantic import BaseModel
 from redis.asyncio import Redis
 from ulid import ULID
+
+from benchmarks.serving.listening import listen
 
 Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 LIST_LENGTH = 10
@@ -126,16 +127,7 @@ def main() -> int:
     parser.add_argument("--redis-url", default="")
     given = parser.parse_args()
     app = pooled(given.redis_url) if given.name == "pooled" else {"hello": hello, "null": null}[given.name]()
-    uvicorn.run(
-        app,
-        port=given.port,
-        http="httptools",
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=30,
-    )
+    listen(app, given.port)
     return 0
 
 

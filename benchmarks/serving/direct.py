@@ -15,7 +15,6 @@ from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
-import uvicorn
 from fastapi import FastAPI
 from pydantic import BaseModel
 from sqlalchemy.dialects import postgresql, sqlite
@@ -23,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from app.adapters.sql.engine import async_url
 from app.adapters.sql.tables import events
+from benchmarks.serving.listening import listen
 
 PATIENCE_S = 30
 
@@ -127,16 +127,7 @@ def main() -> int:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--database-url", required=True)
     given = parser.parse_args()
-    uvicorn.run(
-        direct(pooled(given.database_url)),
-        port=given.port,
-        http="httptools",
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=30,
-    )
+    listen(direct(pooled(given.database_url)), given.port)
     return 0
 
 

@@ -12,7 +12,6 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.adapters.sql.columns import scaled_money, utc_text
-from app.domain.money import exact_money
 from app.domain.types import Event, EventItem, StoredEvent
 
 # The order of the values in a row, on both databases.
@@ -42,7 +41,7 @@ EventRow = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """How one database's driver takes times and amounts."""
+    """How one database's driver takes times."""
 
     sqlite: bool
 
@@ -50,20 +49,14 @@ class Codec:
         """Text on SQLite."""
         return utc_text(value) if self.sqlite else value
 
-    def money(self, value: Decimal | None) -> Any:  # noqa: ANN401  # the driver's own form
-        """Ten-thousandths on SQLite."""
-        if value is None:
-            return None
-        return scaled_money(value) if self.sqlite else exact_money(value)
-
 
 def rows_of(event: Event, *, tenant: str, codec: Codec) -> Iterator[EventRow]:
-    """The event's lines; an event without items has one, without an item.
+    """The event's lines, amounts in ten-thousandths; an event without items has one, without an item.
 
     Raises:
         InvalidInputError: An amount is out of range.
     """
-    value = codec.money(event.value)
+    value = _amount(event.value)
     happened, received = codec.moment(event.happened_at), codec.moment(event.received_at)
     context = json.dumps(event.context, separators=(",", ":")) if event.context else None
     for index, line in enumerate(event.items or _NO_ITEM):
@@ -78,7 +71,7 @@ def rows_of(event: Event, *, tenant: str, codec: Codec) -> Iterator[EventRow]:
             line.item_id or None,
             line.index,
             line.quantity,
-            codec.money(line.price),
+            _amount(line.price),
             value,
             event.currency,
             event.recommendation_id,
@@ -86,6 +79,10 @@ def rows_of(event: Event, *, tenant: str, codec: Codec) -> Iterator[EventRow]:
             received,
             context if index == 0 else None,
         )
+
+
+def _amount(value: Decimal | None) -> int | None:
+    return None if value is None else scaled_money(value)
 
 
 def stored_event(lines: Sequence[sa.Row[Any]]) -> StoredEvent:

@@ -32,6 +32,7 @@ from app.adapters.sql.engine import Database
 from app.adapters.sql.stores import sql_stores
 from app.api.settings import ApiSettings
 from app.domain.errors import InvalidInputError
+from app.domain.fading import fading_of
 from app.domain.ids import new_ulid
 from app.domain.ports import ArtifactStore, Dump, ListCache, QuotaStore, ScorerLoader, Stores
 from app.domain.steering import Schedule
@@ -282,6 +283,7 @@ def make_steering(base: Foundation) -> LiveSteering:
         definitions=base.stores.definitions,
         clock=base.clock,
         weights=weights_of(base.settings),
+        fading=fading_of(base.settings.popularity_half_life_days),
         metrics=base.metrics,
     )
 
@@ -293,7 +295,7 @@ def make_popularity(base: Foundation, catalogue: LiveCatalogue, steering: LiveSt
         catalogue=catalogue,
         clock=base.clock,
         weights=steering.weights,
-        half_life_days=base.settings.popularity_half_life_days,
+        fading=lambda: steering.current.fading,
         last_resort=LastResortFile(base.settings.scratch_dir / "last_resort.json"),
         metrics=base.metrics,
         poll_s=base.settings.popularity_poll_s,

@@ -1,13 +1,14 @@
 r"""What each setting of the service's re-rank stage costs, and what it buys.
 
-    python -m benchmarks.rerank --data Beauty.txt --items Beauty_items.tsv \
+    python -m benchmarks.rerank --data Beauty.txt --items Beauty_items.tsv --part test \
         --out benchmarks/results/rerank.json --docs docs/recommendations.md
 
-Fits a counted model on the leave-one-out training part, asks it about the validation people (the test part is
-not read: a setting is a choice), and makes each list as the service would: `diversity` by marginal relevance,
-`novelty` by what popularity costs, `cap` by how many places one brand or category may have, `explore` by the
-share of places drawn from the items that fewest bought, `rotation` as the second list of a person who took up
-nothing of the first.
+Fits counted models on the leave-one-out training part, adds their standard scores up as a blend does, asks
+about the held-back items of ``--part``, and makes each list as the service would: `diversity` by marginal
+relevance, `novelty` by what popularity costs, `cap` by how many places one brand or category may have,
+`explore` by the share of places drawn from the items that fewest bought, `rotation` as the second list of a
+person who took up nothing of the first. Settings are chosen on the part `validation`; `test` is for what is
+published, after all choices.
 """
 
 from __future__ import annotations
@@ -26,12 +27,13 @@ from app.evaluation import beyond
 from app.evaluation.protocol import Cases, Score, batches_of, pad_left
 from app.evaluation.ranking import found_in, hide
 from app.evaluation.report import figure, markdown
-from app.pipeline.blend import standardised, top
+from app.pipeline.blend import blended, top
 from app.pipeline.explore import AT_ONCE
 from app.pipeline.rerank import diversified, pool_size, unit_rows
 from app.pipeline.run import POOL_UNDER_CAPS
 from app.training.evaluate import sample
 from benchmarks.marked import write
+from benchmarks.quality.asking import Asked, ask
 from benchmarks.quality.errors import RefusedError
 from benchmarks.quality.fitting import fit_one
 from benchmarks.quality.learning import Files, Learning, learn
@@ -54,7 +56,9 @@ COLUMNS = (
     "of it lost",
     "HR@10",
     "coverage",
-    "unlike by attributes",
+    "unlike, cosine",
+    "more unlike",
+    "unlike, Jaccard",
     "more unlike",
     "unlike by buyers",
     "calibration",
@@ -63,21 +67,23 @@ COLUMNS = (
 Row = dict[str, Any]
 
 
-def measure(learning: Learning, model: str) -> list[Row]:
+def measure(learning: Learning, models: Sequence[str], asked: Asked | None = None) -> list[Row]:
     """Figures of each setting.
 
     Args:
         learning: Of the leave-one-out protocol.
-        model: A counted model's name.
+        models: Counted models' names.
+        asked: The test part; None for the validation items.
     """
-    outcome = fit_one(model, learning, seed=1, budget_s=600.0, tell=lambda _: None)
-    people = sample(learning.task.validation, most=PEOPLE, seed=1)
-    lines = learning.task.interactions
+    fits = [fit_one(model, learning, seed=1, budget_s=600.0, tell=lambda _: None) for model in models]
+    cases = learning.task.validation if asked is None else asked.cases
+    lines = learning.task.interactions if asked is None or learning.final is None else learning.final
+    people = sample(cases, most=PEOPLE, seed=1)
     kinds = kinds_of(lines)
     items = beyond.catalogue(lines.user, lines.item, n_items=lines.n_items)
     found = np.zeros((len(SETTINGS), len(people), K), np.int32)
     lists = Lists(kinds, np.log1p(items.popularity))
-    for row, z_scores in scored(outcome.choice, people):
+    for row, z_scores in scored([fit.choice if asked is None else fit.final for fit in fits], people):
         for number, (setting, much) in enumerate(SETTINGS):
             best = lists.of(z_scores, setting, much)
             found[number, row, : len(best)] = best
@@ -87,13 +93,15 @@ def measure(learning: Learning, model: str) -> list[Row]:
     ]
 
 
-def scored(score: Score, people: Cases) -> Iterator[tuple[int, NDArray[np.float64]]]:
+def scored(scores_of: Sequence[Score], people: Cases) -> Iterator[tuple[int, NDArray[np.float64]]]:
     """Each person's standard scores, float64 (n + 1,), as the service's blend has them; -inf: left out."""
     for rows in batches_of(people):
-        scores = np.array(score(*pad_left(people.item_idx, people.weight, rows)), np.float32)
-        hide(scores, people.seen, rows)
+        padded = pad_left(people.item_idx, people.weight, rows)
+        said = [np.array(score(*padded), np.float32) for score in scores_of]
+        for scores in said:
+            hide(scores, people.seen, rows)
         for line, row in enumerate(rows):
-            yield row, standardised(scores[line])
+            yield row, blended([(1.0, scores[line]) for scores in said])
 
 
 class Lists:
@@ -189,10 +197,24 @@ def _figures(
         "hr@10": found["hr@10"],
         "coverage@10": beyond.coverage(lists, items),
         "unlike_by_attributes@10": beyond.diversity(lists, by_kind),
+        "unlike_by_jaccard@10": _unshared(lists, kinds),
         "unlike_by_buyers@10": beyond.diversity(lists, items),
         "calibration@10": beyond.calibration(lists, people.item_idx, shares),
         "novelty@10": beyond.novelty(lists, items),
     }
+
+
+def _unshared(lists: NDArray[np.int32], kinds: NDArray[np.float32]) -> float:
+    """1 less the mean Jaccard index of the attributes of two items of a list."""
+    one, other = np.triu_indices(lists.shape[1], k=1)
+    total = 0.0
+    for row in lists:
+        own = kinds[row]
+        shared = own @ own.T
+        size = own.sum(axis=1)
+        either = size[:, None] + size[None, :] - shared
+        total += float((1.0 - shared[one, other] / np.maximum(either[one, other], 1.0)).mean())
+    return total / max(len(lists), 1)
 
 
 def as_markdown(rows: Sequence[Row]) -> str:
@@ -209,6 +231,8 @@ def as_markdown(rows: Sequence[Row]) -> str:
                 figure(row["coverage@10"], digits=2),
                 figure(row["unlike_by_attributes@10"]),
                 f"{row['unlike_by_attributes@10'] / first['unlike_by_attributes@10'] - 1.0:+.1%}",
+                figure(row["unlike_by_jaccard@10"]),
+                f"{row['unlike_by_jaccard@10'] / first['unlike_by_jaccard@10'] - 1.0:+.1%}",
                 figure(row["unlike_by_buyers@10"], digits=2),
                 f"{row['calibration@10']:.2f}",
                 f"{row['novelty@10']:.1f}",
@@ -222,15 +246,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print the table, write the figures."""
     options = _parser().parse_args(arguments)
     try:
-        learning = learn(Files("leave-one-out", options.data, None, options.items))
-        rows = measure(learning, options.model)
+        files = Files("leave-one-out", options.data, None, options.items)
+        learning = learn(files)
+        asked = ask(files, learning.item_ids) if options.part == "test" else None
+        rows = measure(learning, options.models, asked)
     except RefusedError as error:
         print(f"benchmarks.rerank: {error}", file=sys.stderr)
         return 2
     print(as_markdown(rows))
     if options.out is not None:
         options.out.parent.mkdir(parents=True, exist_ok=True)
-        body = {"model": options.model, "people": min(PEOPLE, len(learning.task.validation)), "rows": rows}
+        people = learning.task.validation if asked is None else asked.cases
+        body = {
+            "models": options.models,
+            "part": options.part,
+            "people": min(PEOPLE, len(people)),
+            "rows": rows,
+        }
         options.out.write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")
     if options.docs is not None:
         write(options.docs, "rerank", as_markdown(rows))
@@ -245,7 +277,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--items", required=True, type=Path, help="a TSV with the columns item and attributes"
     )
-    parser.add_argument("--model", default="transitions", help="a counted model")
+    parser.add_argument(
+        "--models",
+        nargs="+",
+        default=["transitions", "content"],
+        help="models whose standard scores are added",
+    )
+    parser.add_argument(
+        "--part", choices=["validation", "test"], default="validation", help="which held-back items"
+    )
     parser.add_argument("--out", type=Path, help="write the figures here, as JSON")
     parser.add_argument("--docs", type=Path, help="write the table into this page, between its marks")
     return parser

@@ -133,7 +133,7 @@ def costs(rounds: int) -> dict[str, Any]:
         Material(catalogue, counted, past_of([], _seen(items, rng), now, DEFAULT_WEIGHTS))
         for _ in range(ASKING)
     ]
-    bench = Bench(half_life_days=14.0, metrics=Metrics())
+    bench = Bench(metrics=Metrics())
     took: dict[str, list[float]] = {"off": [], "on": [], "filtered": []}
     full = dict.fromkeys(took, True)
     for number in range(rounds + 1):
@@ -197,7 +197,7 @@ async def opened(folder: Path, items: Sequence[Item]) -> Shop:
         catalogue=catalogue,
         clock=clock,
         weights=steering.weights,
-        half_life_days=14.0,
+        fading=lambda: steering.current.fading,
         last_resort=LastResortFile(folder / "last_resort.json"),
         metrics=metrics,
     )

@@ -18,6 +18,8 @@ from app.api.schemas_steering import (
     EventWeightsAnswer,
     EventWeightsBody,
     Name,
+    PopularityAnswer,
+    PopularityBody,
     PreviewBody,
     RuleBody,
     RulesAnswer,
@@ -158,6 +160,23 @@ async def put_event_weights(
     """Sessions, trending and popular lists go by them at once, models from their next training on."""
     weights = await services.steering.put_event_weights(body.to_body(), by=caller.actor)
     return EventWeightsAnswer.of(weights)
+
+
+@router.get("/admin/settings/popularity", response_model=PopularityAnswer, summary="Read how old counts fade")
+async def get_popularity(_: Admin, services: ServicesDep) -> PopularityAnswer:
+    """What is in force: configured, written here."""
+    return PopularityAnswer.model_validate(services.steering.fading)
+
+
+@router.put(
+    "/admin/settings/popularity", response_model=PopularityAnswer, summary="Write how old counts fade"
+)
+async def put_popularity(
+    caller: Admin, body: Annotated[PopularityBody, Body(PopularityBody)], services: ServicesDep
+) -> PopularityAnswer:
+    """Popular and trending lists go by it at once."""
+    fading = await services.steering.put_fading(body.model_dump(mode="json"), by=caller.actor)
+    return PopularityAnswer.model_validate(fading)
 
 
 @router.get("/admin/schedule", response_model=ScheduleAnswer, summary="Read the schedule of training")

@@ -18,7 +18,7 @@ from app.domain.steering import Definition
 from app.domain.types import JsonObject
 from app.domain.weights import EventWeight
 from app.pipeline.columns import ATTRIBUTE_PREFIX
-from app.pipeline.scenarios import LAST_RESORTS, SourceName
+from app.pipeline.scenarios import LAST_RESORTS, FillerName, SourceName
 from app.services.steering_admin import Compared, Described
 
 _NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
@@ -74,9 +74,7 @@ class ScenarioBody(Schema):
     model_config = ConfigDict(json_schema_extra={"examples": [SCENARIO_EXAMPLE]})
 
     sources: Annotated[list[SourceBody], Field(min_length=1, max_length=8)]
-    fallback: Annotated[
-        list[Literal["content", "trending", "popular", "latest", "catalogue"]], Field(max_length=8)
-    ] = Field(
+    fallback: Annotated[list[FillerName], Field(max_length=8)] = Field(
         default=["popular", "latest", "catalogue"], description="They fill what is left, in this order."
     )
     filter: FilterObject | None = Field(default=None, description="Every item of the list satisfies it.")
@@ -279,6 +277,54 @@ class EventWeightsAnswer(Answer):
         """The answer for all of them."""
         shown = {name: EventWeightAnswer.model_validate(one) for name, one in sorted(weights.items())}
         return cls(weights=shown)
+
+
+class FadingBody(Schema):
+    """What an old count is worth."""
+
+    half_life_days: Annotated[float, Field(gt=0, le=3_650)] = Field(
+        description="It is worth half after so many days."
+    )
+    window_days: Annotated[int, Field(ge=1, le=3_650)] | None = Field(
+        default=None,
+        description="In place of the half-life: the last so many days count, today included, and no others.",
+    )
+
+
+class PopularityBody(Schema):
+    """How counts fade; what is left out is as configured."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "popular": {"half_life_days": 30, "window_days": None},
+                    "trending": {"half_life_days": 1, "window_days": None},
+                }
+            ]
+        }
+    )
+
+    popular: FadingBody | None = Field(default=None, description="In popular lists.")
+    trending: FadingBody | None = Field(
+        default=None,
+        description="In trending lists: of the recent rate. The usual rate that it is held against has seven "
+        "times its half-life, or is that of the window before.",
+    )
+
+
+class FadingAnswer(Answer):
+    """What an old count is worth."""
+
+    half_life_days: float
+    window_days: int | None
+
+
+class PopularityAnswer(Answer):
+    """How counts fade now."""
+
+    popular: FadingAnswer
+    trending: FadingAnswer
 
 
 class ScheduleBody(Schema):

@@ -9,6 +9,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from app.domain.fading import CountsFading
 from app.domain.ports import Scorer
 from app.domain.types import Query
 from app.pipeline.catalogue import CatalogueSnapshot, Positions
@@ -135,12 +136,14 @@ class PopularView:
 
     Attributes:
         places: int64 (counted items,): catalogue positions, -1 where unknown.
+        fading: How old counts were taken.
         popular: float64 (counted items,).
         trending: float64 (counted items,).
         together: What is bought together.
     """
 
     counts: DailyCounts
+    fading: CountsFading
     lineage: Positions
     size: int
     places: IntArray
@@ -149,6 +152,10 @@ class PopularView:
     made_at: datetime
     together: Together = NOTHING_TOGETHER
     _spreads: dict[str, FloatArray] = field(default_factory=dict, compare=False)
+
+    def shows(self, counts: DailyCounts, together: Together, fading: CountsFading) -> bool:
+        """Whether it is a view of just these."""
+        return self.counts is counts and self.together is together and self.fading == fading
 
     def demand(self, catalogue: CatalogueSnapshot) -> FloatArray | None:
         """float64 (items,): logarithm of the decayed counts as a share of the greatest; None without any."""
@@ -178,9 +185,11 @@ class PopularView:
         if window_days is None:
             values = self.popular if name == "popular" else self.trending
         elif name == "popular":
-            values = self.counts.within(self.made_at, window_days)
+            values = self.counts.popular(self.made_at, replace(self.fading.popular, window_days=window_days))
         else:
-            values = self.counts.trending_within(self.made_at, window_days)
+            values = self.counts.trending(
+                self.made_at, replace(self.fading.trending, window_days=window_days)
+            )
         out: FloatArray = np.full(len(catalogue), -np.inf)
         known = (self.places >= 0) & (values > 0)
         out[self.places[known]] = values[known]
@@ -190,18 +199,19 @@ class PopularView:
 def popular_view(
     counts: DailyCounts,
     now: datetime,
-    half_life_days: float,
+    fading: CountsFading,
     catalogue: CatalogueSnapshot,
     together: Together = NOTHING_TOGETHER,
 ) -> PopularView:
     """The counts as of now, over this catalogue."""
     return PopularView(
         counts=counts,
+        fading=fading,
         lineage=catalogue.lineage,
         size=len(catalogue),
         places=catalogue.aligned(counts.item_ids),
-        popular=counts.decayed(now, half_life_days),
-        trending=counts.trending(now, half_life_days),
+        popular=counts.popular(now, fading.popular),
+        trending=counts.trending(now, fading.trending),
         made_at=now,
         together=together,
     )

@@ -10,12 +10,11 @@ from datetime import date, datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from app.domain.fading import TRENDING_SPAN, Fading
 from app.domain.weights import UNKNOWN_WEIGHT, EventWeight
 from app.pipeline.columns import FloatArray
 
 EPOCH = date(1970, 1, 1).toordinal()
-TRENDING_SPAN = 7.0
-"""The long half-life is so many times the short one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,31 +35,35 @@ class DailyCounts:
     counts: FloatArray
     met: FloatArray
 
-    def decayed(self, now: datetime, half_life_days: float) -> FloatArray:
-        """float64 (items,): counts, halved every half-life."""
+    def popular(self, now: datetime, fading: Fading) -> FloatArray:
+        """float64 (items,): counts, halved every half-life, or the plain counts of a window."""
+        window = fading.window_days
+        return self._decayed(now, fading.half_life_days) if window is None else self._within(now, window)
+
+    def trending(self, now: datetime, fading: Fading) -> FloatArray:
+        """float64 (items,): how far an item's daily rate has risen lately, 0 where it has not.
+
+        The rate over the half-life less the usual rate, over a longer one, in units of the noise that a
+        count of that size has, so that one sale of a quiet item is no trend. A window is held against the
+        one of the same length before it.
+        """
+        window = fading.window_days
+        if window is None:
+            longer = TRENDING_SPAN * fading.half_life_days
+            recent = self._decayed(now, fading.half_life_days) / fading.half_life_days
+            usual = self._decayed(now, longer) / longer
+        else:
+            recent = self._within(now, window)
+            usual = self._within(now, 2 * window) - recent
+        return np.maximum((recent - usual) / np.sqrt(usual + 1.0), 0.0)
+
+    def _decayed(self, now: datetime, half_life_days: float) -> FloatArray:
         decay = np.exp2(-np.maximum(_day(now) - self.days, 0) / half_life_days)
         return self._summed(self.counts * decay)
 
-    def within(self, now: datetime, days: int) -> FloatArray:
-        """float64 (items,): plain counts of the last so many days, today included."""
+    def _within(self, now: datetime, days: int) -> FloatArray:
+        # Today included.
         return self._summed(np.where(self.days > _day(now) - days, self.counts, 0.0))
-
-    def trending(self, now: datetime, half_life_days: float) -> FloatArray:
-        """float64 (items,): how far an item's daily rate has risen lately, 0 where it has not.
-
-        The rate over the short half-life less the rate over the long one, in units of the noise that a
-        count of that size has, so that one sale of a quiet item is no trend.
-        """
-        short = half_life_days / TRENDING_SPAN
-        recent = self.decayed(now, short) / short
-        usual = self.decayed(now, half_life_days) / half_life_days
-        return np.maximum((recent - usual) / np.sqrt(usual + 1.0), 0.0)
-
-    def trending_within(self, now: datetime, days: int) -> FloatArray:
-        """float64 (items,): the same for a window, against the window of the same length before it."""
-        recent = self.within(now, days)
-        before = self.within(now, 2 * days) - recent
-        return np.maximum((recent - before) / np.sqrt(before + 1.0), 0.0)
 
     def _summed(self, values: FloatArray) -> FloatArray:
         return np.bincount(self.codes, weights=values, minlength=len(self.item_ids)).astype(np.float64)

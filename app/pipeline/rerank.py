@@ -12,8 +12,8 @@ POOL_LEAST = 50
 POOL_PER_PLACE = 5
 POOL_MOST_PER_PLACE = 20
 POOL_MOST = 500
-LIKENESS_WEIGHT = 1.2
-"""So that a diversity of 0.3 is mild; chosen on other people of Amazon Beauty than the docs' table has."""
+LIKENESS_WEIGHT = 1.6
+"""So that a diversity of 0.3 stands before the bend; chosen on Amazon Beauty's validation items."""
 
 
 def pool_size(n: int, diversity: float) -> int:
@@ -57,20 +57,39 @@ def diversified(vectors: NDArray[np.floating], diversity: float, *, n: int, most
     return np.array(joined, dtype=np.int64)
 
 
-def category_vectors(catalogue: CatalogueSnapshot, positions: IntArray) -> FloatArray:
-    """float64 (positions, distinct categories): which categories each has, of length 1.
+def likeness_vectors(
+    catalogue: CatalogueSnapshot, positions: IntArray, own: NDArray[np.floating] | None
+) -> FloatArray:
+    """float64 (positions, d), of length 1 at most: kinds, and beside them a model's vectors, half each.
 
-    Items without categories are a kind of their own: nothing says that they are unlike each other.
+    What people see of a list are its kinds; vectors say which items of one kind are of different use.
+
+    Args:
+        catalogue: Says which kinds there are.
+        positions: Of the items.
+        own: float (positions, d), a model's vectors of length 1 or 0; None where it has none.
     """
-    column = catalogue.column("categories")
-    codes = column.codes[positions]
-    distinct, place = np.unique(codes, return_inverse=True)
-    names = {token for code in distinct for token in column.vocabulary.sets[code]}
+    kinds = kind_vectors(catalogue, positions)
+    return kinds if own is None else np.hstack([kinds, own]) / np.sqrt(2.0)
+
+
+def kind_vectors(catalogue: CatalogueSnapshot, positions: IntArray) -> FloatArray:
+    """float64 (positions, distinct kinds): which categories and brand each has, of length 1.
+
+    Items without either are a kind of their own: nothing says that they are unlike each other.
+    """
+    categories, brands = catalogue.column("categories"), catalogue.column("brand")
+    codes, place = np.unique(categories.codes[positions], return_inverse=True)
+    names = {token for code in codes for token in categories.vocabulary.sets[code]}
     numbers = {token: number for number, token in enumerate(sorted(map(str, names)))}
-    rows = np.zeros((len(distinct), len(numbers) + 1))
-    for row, code in enumerate(distinct):
-        rows[row, [numbers[str(token)] for token in column.vocabulary.sets[code]] or [-1]] = 1.0
-    return unit_rows(rows)[place]
+    rows = np.zeros((len(codes), len(numbers)))
+    for row, code in enumerate(codes):
+        rows[row, [numbers[str(token)] for token in categories.vocabulary.sets[code]]] = 1.0
+    known, brand = np.unique(brands.codes[positions], return_inverse=True)
+    by_brand = np.eye(len(known))[brand]
+    by_brand[:, known == 0] = 0.0
+    kinds = np.hstack([rows[place], by_brand])
+    return unit_rows(np.hstack([kinds, ~kinds.any(axis=1, keepdims=True)]))
 
 
 def unit_rows(rows: NDArray[np.floating]) -> FloatArray:

@@ -12,7 +12,7 @@ from app.pipeline.adjust import adjusted, adjustments
 from app.pipeline.admission import admissible
 from app.pipeline.columns import BoolArray, FloatArray, IntArray
 from app.pipeline.question import Question
-from app.pipeline.rerank import category_vectors, diversified, pool_size
+from app.pipeline.rerank import diversified, likeness_vectors, pool_size
 from app.pipeline.rules import PINNED, Caps, pins
 from app.pipeline.scenarios import EXPLORE
 from app.pipeline.sources import named, scores_of, shares_of, steps
@@ -182,8 +182,8 @@ def _diverse(question: Question, draft: _Draft, z_scores: FloatArray) -> IntArra
     pool = blend.top(z_scores, draft.mask, pool_size(draft.n, diversity), catalogue.rank)
     if not len(pool):
         return None
-    vectors = question.model.unit_vectors(pool) if question.model is not None else None
-    vectors = vectors if vectors is not None else category_vectors(catalogue, pool)
+    own = question.model.unit_vectors(pool) if question.model is not None else None
+    vectors = likeness_vectors(catalogue, pool, own)
     most = len(pool) if draft.caps else draft.n
     joined = diversified(vectors, diversity, n=draft.n, most=most)
     kept = draft.caps.kept(pool[joined], draft.n) if draft.caps else pool[joined]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from app.domain.fading import DEFAULT_FADING, CountsFading
 from app.domain.weights import DEFAULT_WEIGHTS, EventWeight
 from app.pipeline.rules import Rule
 from app.pipeline.scenarios import SCENARIOS, Scenario
@@ -17,12 +18,14 @@ class Steering:
     Attributes:
         version: Another one whenever any of it is another; part of every list's key.
         rules: Those whose time it is.
+        fading: How old counts of popular and trending lists are taken.
     """
 
     version: str
     scenarios: Mapping[str, Scenario]
     rules: tuple[Rule, ...]
     weights: Mapping[str, EventWeight]
+    fading: CountsFading = DEFAULT_FADING
 
 
 BUILT_IN = Steering("0", SCENARIOS, (), DEFAULT_WEIGHTS)

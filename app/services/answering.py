@@ -10,6 +10,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+from app.domain.fading import DEFAULT_FADING, CountsFading
 from app.domain.ports import Scorer
 from app.domain.recommendations import (
     Explanation,
@@ -52,6 +53,7 @@ class Plan:
         scorer: The model to ask; None where the scenario asks none, or none is live.
         rules: Those that act in the scenario now, in their order.
         steering_version: What scenario and rules are of.
+        fading: How old counts are taken.
         shown: Marks of what earlier pages of the list showed.
     """
 
@@ -61,6 +63,7 @@ class Plan:
     scorer: Scorer | None
     rules: tuple[Rule, ...] = ()
     steering_version: str = ""
+    fading: CountsFading = DEFAULT_FADING
     shown: NDArray[np.uint32] | None = None
 
 
@@ -81,8 +84,7 @@ class Material:
 class Bench:
     """Keeps the views of the last model and counts, which take a while to build. For one thread at a time."""
 
-    def __init__(self, *, half_life_days: float, metrics: Metrics) -> None:
-        self._half_life_days = half_life_days
+    def __init__(self, *, metrics: Metrics) -> None:
         self._metrics = metrics
         self._model: ModelView | None = None
         self._popular: PopularView | None = None
@@ -212,10 +214,8 @@ class Bench:
     def _question(self, plan: Plan, material: Material) -> Question:
         counted, catalogue = material.counted, material.catalogue
         known = self._popular
-        if known is None or known.counts is not counted.counts or known.together is not counted.together:
-            known = popular_view(
-                counted.counts, counted.at, self._half_life_days, catalogue, counted.together
-            )
+        if known is None or not known.shows(counted.counts, counted.together, plan.fading):
+            known = popular_view(counted.counts, counted.at, plan.fading, catalogue, counted.together)
         self._popular = popular_view_over(known, catalogue)
         return Question(
             request=plan.request,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from time import monotonic
@@ -15,6 +15,7 @@ import numpy as np
 import structlog
 
 from app.domain.errors import StorageUnavailableError
+from app.domain.fading import CountsFading
 from app.domain.ports import Clock, EventStore
 from app.domain.types import Item
 from app.domain.weights import EventWeight
@@ -28,8 +29,6 @@ from app.telemetry import Metrics, failure
 
 _log = structlog.get_logger(__name__)
 
-HALF_LIVES = 6
-"""A sale that many half-lives old counts one part in 64: older ones are not read."""
 REST = 20
 """The store is left alone for so many times as long as it took to count."""
 LAST_RESORT_ITEMS = 500
@@ -74,7 +73,7 @@ class Popularity:
         catalogue: Names what may be shown, for the list on disk.
         clock: Wall time.
         weights: What each event counts; may change while it runs.
-        half_life_days: Days after which a sale counts half.
+        fading: How old counts are taken now; may change while it runs.
         last_resort: The list on disk.
         metrics: Counts failures.
         poll_s: Seconds between two looks for new events.
@@ -87,7 +86,7 @@ class Popularity:
         catalogue: LiveCatalogue,
         clock: Clock,
         weights: Mapping[str, EventWeight],
-        half_life_days: float,
+        fading: Callable[[], CountsFading],
         last_resort: LastResort,
         metrics: Metrics,
         poll_s: float = 5.0,
@@ -96,12 +95,13 @@ class Popularity:
         self._catalogue = catalogue
         self._clock = clock
         self._weights = weights
-        self.half_life_days = half_life_days
+        self._fading = fading
         self._last_resort = last_resort
         self._metrics = metrics
         self._poll_s = poll_s
         self._seq = -1
         self._weighed = dict(weights)
+        self._span_days = 0.0
         self._current = _counted([], self._weighed, clock.now())
         self._baskets_at = -1
         self._baskets_looked = -BASKETS_EVERY_S
@@ -134,18 +134,18 @@ class Popularity:
 
     async def _refresh(self) -> None:
         new, highest = await self._events.count_since(max(self._seq, 0))
-        today, weights = self._clock.now().date(), dict(self._weights)
-        same = self._current.at.date() == today and self._weighed == weights
+        today, weights, span_days = self._clock.now().date(), dict(self._weights), self._fading().span_days
+        same = (self._current.at.date(), self._weighed, self._span_days) == (today, weights, span_days)
         if self._seq >= 0 and not new and same:
             return
         now = self._clock.now()
-        rows = await self._events.daily_counts(now - timedelta(days=HALF_LIVES * self.half_life_days))
+        rows = await self._events.daily_counts(now - timedelta(days=span_days))
         if not rows:
             # A shop's old export: all of it is long ago, and still says what sells.
             rows = await self._events.daily_counts(LONG_AGO)
         counted = await asyncio.to_thread(_counted, rows, weights, now)
         self._current = self._with_baskets(counted, self._current.together)
-        self._seq, self._weighed = highest, weights
+        self._seq, self._weighed, self._span_days = highest, weights, span_days
 
     async def refresh_baskets(self) -> None:
         """Count what is bought together anew, if anything came since. Raises `StorageUnavailableError`."""
@@ -187,7 +187,7 @@ class Popularity:
             self._follower = None
 
     def _save(self, snapshot: CatalogueSnapshot, counted: Counted) -> None:
-        view = popular_view(counted.counts, counted.at, self.half_life_days, snapshot)
+        view = popular_view(counted.counts, counted.at, self._fading(), snapshot)
         scores = view.scores("popular", snapshot, None)
         fresh = np.where(np.isnan(snapshot.fresh_at), 0.0, snapshot.fresh_at)
         best = blend.top(scores, snapshot.eligible, LAST_RESORT_ITEMS, snapshot.rank)

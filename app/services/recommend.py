@@ -162,10 +162,9 @@ class Recommend:
         self._patience = Patience()
         # Fallback lists have a lane of their own: a model that hangs must not hold them up.
         self._lane, self._spare_lane = Lane("scoring"), Lane("fallback", most=1024)
-        half_life = popularity.half_life_days
-        self._bench = Bench(half_life_days=half_life, metrics=metrics)
+        self._bench = Bench(metrics=metrics)
         self._together = BatchLane(self._lane, self._bench.answers, most_at_once=MOST_TOGETHER)
-        self._spare_bench = Bench(half_life_days=half_life, metrics=metrics)
+        self._spare_bench = Bench(metrics=metrics)
         self._flights: dict[_Place, _Flight] = {}
         self._newest: dict[tuple[tuple[str, ...], str], _Flight] = {}
         self._shorts: dict[tuple[str, int], _Short] = {}
@@ -308,6 +307,7 @@ class Recommend:
             scorer=self._models.current if scenario.asks_model else None,
             rules=acting(steering.rules, request.scenario),
             steering_version=steering.version,
+            fading=steering.fading,
             shown=None if request.cursor is None else shown_before(request, at=at),
         )
 

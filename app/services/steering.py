@@ -11,6 +11,7 @@ from datetime import datetime
 import structlog
 
 from app.domain.errors import StorageUnavailableError
+from app.domain.fading import DEFAULT_FADING, CountsFading, Fading
 from app.domain.ports import Clock, DefinitionStore
 from app.domain.steering import Definition, DefinitionKind, Schedule
 from app.domain.types import JsonObject
@@ -22,12 +23,21 @@ from app.telemetry import Metrics, failure
 
 _log = structlog.get_logger(__name__)
 
-EVENT_WEIGHTS, SCHEDULE = "event-weights", "schedule"
+EVENT_WEIGHTS, FADING, SCHEDULE = "event-weights", "popularity", "schedule"
 
 
 def weights_in(body: JsonObject) -> dict[str, EventWeight]:
     """The weights that a setting names, by event."""
     return {name: EventWeight(one["weight"], one["half_life_days"]) for name, one in body.items()}
+
+
+def fading_in(body: JsonObject, base: CountsFading) -> CountsFading:
+    """The fading that a setting describes; what it leaves out is as configured."""
+    popular, trending = body.get("popular"), body.get("trending")
+    return CountsFading(
+        popular=base.popular if popular is None else Fading(**popular),
+        trending=base.trending if trending is None else Fading(**trending),
+    )
 
 
 async def weights_over(
@@ -57,6 +67,7 @@ class _Known:
     scenarios: Mapping[str, Scenario]
     rules: tuple[Rule, ...]
     weights: Mapping[str, EventWeight]
+    fading: CountsFading
     boundaries: tuple[datetime, ...] = field(default=())
 
 
@@ -83,6 +94,7 @@ class LiveSteering:
         definitions: The store.
         clock: Wall time, for the rules' schedules.
         weights: Of events that no setting names.
+        fading: Of counts, where no setting says it.
         metrics: Counts failures.
         poll_s: Seconds between two looks for another process's writes.
     """
@@ -94,15 +106,17 @@ class LiveSteering:
         clock: Clock,
         weights: Mapping[str, EventWeight],
         metrics: Metrics,
+        fading: CountsFading = DEFAULT_FADING,
         poll_s: float = 1.0,
     ) -> None:
         self._definitions = definitions
         self._clock = clock
         self._base_weights = weights
+        self._base_fading = fading
         self._metrics = metrics
         self._poll_s = poll_s
-        self._known = _Known(0, SCENARIOS, (), weights)
-        self._now = Steering("0", SCENARIOS, (), weights)
+        self._known = _Known(0, SCENARIOS, (), weights, fading)
+        self._now = Steering("0", SCENARIOS, (), weights, fading)
         self._until: datetime | None = None
         self._turn = asyncio.Lock()
         self._follower: asyncio.Task[None] | None = None
@@ -138,6 +152,7 @@ class LiveSteering:
 
     def _read(self, found: Sequence[Definition], revision: int) -> _Known:
         scenarios, rules, weights = dict(SCENARIOS), [], dict(self._base_weights)
+        fading = self._base_fading
         for one in found:
             body = one.body or {}
             try:
@@ -147,13 +162,15 @@ class LiveSteering:
                     rules.append(rule_of(one.name, body))
                 elif one.name == EVENT_WEIGHTS:
                     weights |= weights_in(body)
+                elif one.name == FADING:
+                    fading = fading_in(body, self._base_fading)
             except Exception as error:  # noqa: BLE001  # a newer release's definition: logged, counted, passed over
                 self._metrics.degraded.labels("steering", "unreadable").inc()
                 _log.error("steering.definition_unreadable", kind=str(one.kind), **failure(error))
         moments = {
             moment for rule in rules for moment in (rule.starts_at, rule.ends_at) if moment is not None
         }
-        return _Known(revision, scenarios, tuple(rules), weights, tuple(sorted(moments)))
+        return _Known(revision, scenarios, tuple(rules), weights, fading, tuple(sorted(moments)))
 
     def _set(self, known: _Known) -> None:
         now = self._clock.now()
@@ -166,6 +183,7 @@ class LiveSteering:
             scenarios=known.scenarios,
             rules=tuple(rule for rule in known.rules if rule.acts_at(now)),
             weights=known.weights,
+            fading=known.fading,
         )
 
     async def _follow(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 from app.domain.errors import FieldError, InvalidInputError, NotFoundError, StorageUnavailableError
+from app.domain.fading import CountsFading
 from app.domain.ports import AuditLog, DefinitionStore, ListCache
 from app.domain.recommendations import Recommendation, RecommendationRequest
 from app.domain.steering import Definition, DefinitionKind, Schedule
@@ -16,7 +17,7 @@ from app.pipeline.scenarios import SCENARIOS, body_of, scenario_of
 from app.services.catalogue_stamp import SUBJECT as CATALOGUE
 from app.services.popularity import Popularity
 from app.services.recommend import Recommend
-from app.services.steering import EVENT_WEIGHTS, SCHEDULE, LiveSteering, schedule_over
+from app.services.steering import EVENT_WEIGHTS, FADING, SCHEDULE, LiveSteering, schedule_over
 from app.telemetry import Metrics
 
 NO_SCENARIO, NO_RULE = "There is no such scenario.", "There is no such rule."
@@ -182,12 +183,28 @@ class SteeringAdmin:
     async def put_event_weights(self, body: JsonObject, *, by: str) -> dict[str, EventWeight]:
         """Weights other than the built-in and the configured ones; those left out are as configured."""
         await self._put(DefinitionKind.SETTING, EVENT_WEIGHTS, body, by=by)
+        await self._count_anew()
+        return self.event_weights
+
+    # --- Fading of counts ---
+
+    @property
+    def fading(self) -> CountsFading:
+        """What is in force."""
+        return self._live.current.fading
+
+    async def put_fading(self, body: JsonObject, *, by: str) -> CountsFading:
+        """How counts fade other than configured; what is left out is as configured."""
+        await self._put(DefinitionKind.SETTING, FADING, body, by=by)
+        await self._count_anew()
+        return self.fading
+
+    async def _count_anew(self) -> None:
         try:
             await self._popularity.refresh()
         except StorageUnavailableError:
-            # They are counted anew at the next look; sessions go by the new weights already.
+            # It happens at the next look; sessions and what was counted already go by the new settings.
             self._metrics.degraded.labels("popularity", "storage-unavailable").inc()
-        return self.event_weights
 
     # --- Schedule ---
 

@@ -33,7 +33,7 @@ SEED = 1
 
 def measured(shop: Shop, target: Target, *, rounds: int, seconds: float) -> Claim:
     """Rates of both, round by round."""
-    bench = Bench(half_life_days=14.0, metrics=Metrics())
+    bench = Bench(metrics=Metrics())
     asks = list(_asks(shop))
     bench.answers(asks[:AT_ONCE])
     alone, together = [], []

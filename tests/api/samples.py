@@ -207,6 +207,10 @@ SAMPLES: dict[str, Sample] = {
     "PUT /v1/admin/settings/event-weights": Sample(
         body={"weights": {"purchase": {"weight": 9.0, "half_life_days": 60.0}}}
     ),
+    "GET /v1/admin/settings/popularity": Sample(),
+    "PUT /v1/admin/settings/popularity": Sample(
+        body={"popular": {"half_life_days": 30.0}, "trending": {"half_life_days": 1.0, "window_days": 7}}
+    ),
     "GET /v1/admin/schedule": Sample(),
     "PUT /v1/admin/schedule": Sample(body={"every_s": 86400, "after_events": 100_000}),
     "DELETE /v1/admin/cache": Sample(query={"user_id": "u1", "session_id": "s1", "anonymous_id": "a1"}),

@@ -278,6 +278,84 @@ def test_weights_act_at_once_on_sessions_and_popular_lists(shop: World) -> None:
     assert "bag2" not in ask(shop, "popular", user_id="u9"), "what is against an item leaves the next list"
 
 
+def test_fading_acts_at_once_on_popular_and_trending_lists(world: World) -> None:
+    """Many people long ago, a few today: which comes first is how fast old counts fade."""
+    days_ago = {
+        "classic": [(30, person) for person in range(10)],
+        "fresh": [(0, person) for person in range(3)],
+    }
+    events = [
+        {
+            "event_id": f"{item_id}-{person}",
+            "event": "view_item",
+            "user_id": f"p{person}",
+            "timestamp": (NOON - timedelta(days=days)).isoformat(),
+            "items": [{"item_id": item_id}],
+        }
+        for item_id, times in days_ago.items()
+        for days, person in times
+    ]
+    assert world.call("POST", "/v1/events", json={"events": events}).json()["accepted"] == len(events)
+    world.run(world.services.recommend._popularity.refresh)
+    configured = admin(world, "GET", "settings/popularity")
+    assert configured["popular"] == {"half_life_days": 14.0, "window_days": None}
+    assert configured["trending"] == {"half_life_days": 2.0, "window_days": None}
+
+    assert ask(world)[0] == "fresh"
+    longer = {"popular": {"half_life_days": 90}}
+    assert admin(world, "PUT", "settings/popularity", json=longer)["trending"] == configured["trending"]
+    assert ask(world)[0] == "classic"
+    window = {"popular": {"half_life_days": 90, "window_days": 7}}
+    answer = admin(world, "PUT", "settings/popularity", json=window)
+    assert answer == admin(world, "GET", "settings/popularity")
+    counted = world.call("POST", "/v1/recommendations", json={"scenario": "popular"}).json()["items"]
+    assert [item["item_id"] for item in counted if item["source"] == "popular"] == ["fresh"]
+
+    def trending() -> list[str]:
+        answer = world.call("POST", "/v1/recommendations", json={"scenario": "trending"}).json()
+        return [item["item_id"] for item in answer["items"] if item["source"] == "trending"]
+
+    assert trending() == ["fresh"]
+    wide = {"trending": {"half_life_days": 2, "window_days": 40}}
+    admin(world, "PUT", "settings/popularity", json=wide)
+    assert sorted(trending()) == ["classic", "fresh"], "both rose against the forty days before"
+    assert admin(world, "PUT", "settings/popularity", json={}) == configured
+
+
+def test_counts_older_than_the_configured_half_life_reaches_are_read_when_a_longer_one_is_set(
+    world: World,
+) -> None:
+    events = [
+        {"event_id": "old", "event": "purchase", "user_id": "a", "items": [{"item_id": "old"}]},
+        {"event_id": "new", "event": "view_item", "user_id": "a", "items": [{"item_id": "new"}]},
+    ]
+    events[0]["timestamp"] = (NOON - timedelta(days=200)).isoformat()
+    assert world.call("POST", "/v1/events", json={"events": events}).json()["accepted"] == 2
+    world.run(world.services.recommend._popularity.refresh)
+    assert world.services.recommend._popularity.current.counts.item_ids == ("new",)
+    admin(world, "PUT", "settings/popularity", json={"popular": {"half_life_days": 365}})
+    assert ask(world)[0] == "old"
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"popular": {"half_life_days": 0}}, "/popular/half_life_days"),
+        ({"popular": {}}, "/popular/half_life_days"),
+        ({"trending": {"half_life_days": 1, "window_days": 0}}, "/trending/window_days"),
+        ({"latest": {"half_life_days": 1}}, "/latest"),
+    ],
+)
+def test_fading_at_fault_is_pointed_at(world: World, body: dict[str, Any], pointer: str) -> None:
+    assert refusal(world, "PUT", "settings/popularity", body) == pointer
+
+
+@pytest.mark.parametrize("name", sorted(SCENARIOS))
+def test_built_in_scenario_can_be_written_as_it_is_read(world: World, name: str) -> None:
+    read = admin(world, "GET", f"scenarios/{name}")["definition"]
+    assert admin(world, "PUT", f"scenarios/{name}", json=read)["definition"] == read
+
+
 def test_schedule_is_the_configured_one_until_another_is_written(world: World) -> None:
     assert admin(world, "GET", "schedule") == {"every_s": None, "after_events": None}
     written = {"every_s": 3600.0, "after_events": 1000}
@@ -308,6 +386,7 @@ def test_every_write_stands_in_the_audit_log(shop: World) -> None:
     admin(shop, "PUT", "rules/mine", json={"kind": "boost", "item_ids": ["mug1"]})
     admin(shop, "DELETE", "rules/mine")
     admin(shop, "PUT", "settings/event-weights", json={"weights": {}})
+    admin(shop, "PUT", "settings/popularity", json={})
     admin(shop, "PUT", "schedule", json={"after_events": 10})
     admin(shop, "DELETE", "cache?user_id=u1")
     log = shop.stores.audit
@@ -319,6 +398,7 @@ def test_every_write_stands_in_the_audit_log(shop: World) -> None:
         ("rule.written", "mine"),
         ("rule.deleted", "mine"),
         ("setting.written", "event-weights"),
+        ("setting.written", "popularity"),
         ("setting.written", "schedule"),
         ("cache.purged", "one person"),
     ]

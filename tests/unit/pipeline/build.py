@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from app.domain.fading import fading_of
 from app.domain.recommendations import RecommendationRequest
 from app.domain.types import Interaction, Item, Query
 from app.domain.weights import DEFAULT_WEIGHTS
@@ -23,7 +24,7 @@ from app.pipeline.run import Listed, listed
 from app.pipeline.scenarios import SCENARIOS
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
-HALF_LIFE = 14.0
+FADING = fading_of(14.0)
 
 
 def item(item_id: str, *, price: str | None = None, categories: Sequence[str] = (), **fields: Any) -> Item:
@@ -96,7 +97,7 @@ def question(
         request=asked,
         scenario=SCENARIOS[asked.scenario],
         catalogue=snapshot,
-        popularity=popular_view(daily_counts(counts, DEFAULT_WEIGHTS), NOW, HALF_LIFE, snapshot),
+        popularity=popular_view(daily_counts(counts, DEFAULT_WEIGHTS), NOW, FADING, snapshot),
         past=of,
         model=None if scorer is None else bind(scorer, snapshot),
         clause=None if filter_ is None else parse_filter(filter_),

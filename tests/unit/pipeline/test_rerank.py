@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from app.pipeline.rerank import LIKENESS_WEIGHT, category_vectors, diversified, pool_size
+from app.pipeline.rerank import LIKENESS_WEIGHT, diversified, kind_vectors, likeness_vectors, pool_size
 from tests.unit.pipeline.build import catalogue, item
 
 
@@ -48,17 +48,30 @@ def test_diversified_of_an_empty_pool_is_empty() -> None:
     assert diversified(np.zeros((0, 2)), 0.5, n=5, most=5).tolist() == []
 
 
-def test_category_vectors_are_alike_as_far_as_categories_are_shared() -> None:
+def test_kinds_are_alike_as_far_as_categories_and_brand_are_shared() -> None:
     snapshot = catalogue(
         item("a", categories=["x", "y"]),
         item("b", categories=["x", "y"]),
         item("c", categories=["x"]),
         item("d"),
+        item("e"),
+        item("f", categories=["x"], brand="x"),
+        item("g", brand="x"),
     )
-    vectors = category_vectors(snapshot, np.array([0, 1, 2, 3]))
+    vectors = kind_vectors(snapshot, np.arange(7))
     likeness = vectors @ vectors.T
-    assert likeness[0].tolist() == pytest.approx([1.0, 1.0, 0.5**0.5, 0.0])
-    assert likeness[3].tolist() == [0.0, 0.0, 0.0, 1.0]
+    assert likeness[0].tolist() == pytest.approx([1.0, 1.0, 0.5**0.5, 0.0, 0.0, 0.5, 0.0])
+    assert likeness[3].tolist() == [0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0]
+    assert likeness[6].tolist() == pytest.approx([0.0, 0.0, 0.0, 0.0, 0.0, 0.5**0.5, 1.0])
+
+
+def test_likeness_is_half_of_kinds_and_half_of_a_models_vectors() -> None:
+    snapshot = catalogue(item("a", categories=["x"]), item("b", categories=["x"]), item("c", brand="z"))
+    own = np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
+    places = np.arange(3)
+    vectors = likeness_vectors(snapshot, places, own)
+    np.testing.assert_allclose(vectors @ vectors.T, [[1.0, 0.5, 0.0], [0.5, 1.0, 0.5], [0.0, 0.5, 1.0]])
+    np.testing.assert_array_equal(likeness_vectors(snapshot, places, None), kind_vectors(snapshot, places))
 
 
 def test_pool_is_the_list_itself_when_nothing_is_diversified() -> None:

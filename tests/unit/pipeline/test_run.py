@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from app.domain.recommendations import Context, ExcludeSeen
 from app.pipeline.candidates import ModelFailedError, bind
 from app.pipeline.question import everything
-from app.pipeline.rerank import category_vectors
+from app.pipeline.rerank import kind_vectors
 from app.pipeline.rules import rule_of
 from app.pipeline.run import Listed, listed
 from tests.unit.pipeline.build import NOW, TableScorer, answer, catalogue, ids, item, past, question
@@ -186,7 +186,7 @@ def test_diversity_lets_the_overlap_of_categories_fall_clearly_without_item_vect
 
     def overlap(diversity: float) -> float:
         asked = question(snapshot, scorer=scorer, of=past(("view_item", "seen")), diversity=diversity)
-        vectors = category_vectors(snapshot, listed(asked).positions)
+        vectors = kind_vectors(snapshot, listed(asked).positions)
         return float((vectors @ vectors.T)[np.triu_indices(10, 1)].mean())
 
     overlaps = [overlap(diversity) for diversity in (0.0, 0.3, 0.6, 1.0)]

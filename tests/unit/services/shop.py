@@ -129,7 +129,7 @@ async def open_shop(
         catalogue=live,
         clock=clock,
         weights=steering.weights,
-        half_life_days=14.0,
+        fading=lambda: steering.current.fading,
         last_resort=LastResortFile(folder / "last_resort.json"),
         metrics=metrics,
     )

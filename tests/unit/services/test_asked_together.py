@@ -69,7 +69,7 @@ class NaNScorer(CountingScorer):
 
 
 def bench() -> Bench:
-    return Bench(half_life_days=14.0, metrics=Metrics())
+    return Bench(metrics=Metrics())
 
 
 def ask(

@@ -4,6 +4,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from app.adapters.last_resort import LastResortFile
+from app.domain.fading import DEFAULT_FADING
 from app.domain.types import Item
 from tests.clocks import NOON
 from tests.events import event
@@ -18,7 +19,9 @@ async def test_popularity_counts_people_not_events(tmp_path: Path) -> None:
         )
         await shop.popularity.refresh()
         counts = shop.popularity.current.counts
-        assert dict(zip(counts.item_ids, counts.decayed(NOON, 14.0).tolist(), strict=True)) == {
+        assert dict(
+            zip(counts.item_ids, counts.popular(NOON, DEFAULT_FADING.popular).tolist(), strict=True)
+        ) == {
             "a": 1,
             "b": 3,
         }
@@ -39,7 +42,7 @@ async def test_popularity_of_a_shop_whose_sales_are_long_ago_is_not_empty(tmp_pa
         await shop.happened(event("e", "a", minutes=-60 * 24 * 900))
         await shop.popularity.refresh()
         assert shop.popularity.current.counts.item_ids == ("a",)
-        assert shop.popularity.current.counts.decayed(NOON, 14.0)[0] > 0
+        assert shop.popularity.current.counts.popular(NOON, DEFAULT_FADING.popular)[0] > 0
 
 
 async def test_last_resort_holds_popular_items_that_may_be_shown_first(tmp_path: Path) -> None:

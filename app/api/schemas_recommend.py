@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema
 
-from app.api.values import Answer, Id, Line, Schema
+from app.api.values import PRINTABLE, Answer, Id, Line, Schema, check_line
 from app.domain.recommendations import Context, ExcludeSeen, RecommendationRequest
 from app.domain.types import JsonObject, Subject
 from app.pipeline.filters import OPS
@@ -87,6 +87,10 @@ ANSWER_EXAMPLE: dict[str, Any] = {
 }
 
 
+ListCursor = Annotated[str, AfterValidator(check_line), Field(json_schema_extra={"pattern": PRINTABLE})]
+"""Longer than a line: it holds what the pages before showed."""
+
+
 class ContextBody(Schema):
     """What the caller knows about the moment."""
 
@@ -157,7 +161,7 @@ class RecommendationsBody(PersonBody, ListOptions):
     scenario: Scenario = "home"
     context: ContextBody = ContextBody()
     n: N = 10
-    cursor: Annotated[Line, Field(max_length=4096)] | None = Field(
+    cursor: Annotated[ListCursor, Field(min_length=1, max_length=4096)] | None = Field(
         default=None, description="`next_cursor` of the page before: what earlier pages showed is left out."
     )
 

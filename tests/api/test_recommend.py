@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from app.domain.types import Item
 from app.pipeline.scenarios import SCENARIOS
 from tests.api.world import World, user_token
 
@@ -272,6 +273,17 @@ def test_pages_of_a_list_repeat_no_item_whatever_happens_between(world: World) -
         world.run(world.services.steering.purge, None, by="test")
     assert len(shown) == len(set(shown)) == 25
     assert cursor is None
+
+
+def test_pages_go_on_to_the_last_item_that_a_cursor_may_hold(world: World) -> None:
+    world.run(world.stores.items.put, [Item(item_id=f"i{number}", title="x") for number in range(600)])
+    shown: list[str] = []
+    answer = ask(world, scenario="latest", n=100)
+    while answer["next_cursor"] is not None:
+        shown += ids(answer)
+        answer = ask(world, scenario="latest", n=100, cursor=answer["next_cursor"])
+    shown += ids(answer)
+    assert len(shown) == len(set(shown)) == 500
 
 
 def test_page_from_the_cache_has_the_same_cursor(world: World) -> None:

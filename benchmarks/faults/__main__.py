@@ -29,6 +29,7 @@ from benchmarks.faults import (
     rows_soak,
 )
 from benchmarks.faults.rows import ROWS, Row, Scale, Seen
+from benchmarks.quality.result import commit
 
 MATRIX = (rows_database, rows_disk, rows_cache, rows_limits, rows_load, rows_models, rows_soak)
 CI_ROWS = (5, 13, 16, 20, 26)
@@ -70,7 +71,11 @@ def main() -> int:
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--short", action="store_true", help=f"rows {CI_ROWS} unless named, a tenth the size")
     length.add_argument("--long", action="store_true", help="the whole size, and an hour of each load")
-    parser.add_argument("--out", type=Path, help="write the results as JSON; rows it holds already are kept")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="write the results as JSON; rows of earlier runs that it holds are kept, each with its commit",
+    )
     given = parser.parse_args()
     scale = Scale("short" if given.short else "long" if given.long else "usual")
     numbers = [int(part) for part in given.rows.split(",")] if given.rows else sorted(ROWS)
@@ -92,10 +97,8 @@ def write(out: Path, results: list[dict[str, Any]], scale: Scale) -> None:
     """The results, beside those of rows that were not run now."""
     known = json.loads(out.read_text())["rows"] if out.exists() else []
     now = {result["row"] for result in results}
-    stamped = [
-        {**result, "length": scale.length, "at": datetime.now(UTC).isoformat(timespec="seconds")}
-        for result in results
-    ]
+    at, of = datetime.now(UTC).isoformat(timespec="seconds"), commit()
+    stamped = [{**result, "length": scale.length, "at": at, "commit": of} for result in results]
     rows = sorted([one for one in known if one["row"] not in now] + stamped, key=lambda one: one["row"])
     machine = {"cores": os.cpu_count(), "python": platform.python_version()}
     document = {"command": "python -m benchmarks.faults", "machine": machine, "rows": rows}

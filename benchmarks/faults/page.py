@@ -21,7 +21,13 @@ def table(document: dict[str, Any]) -> str:
         cells = [str(row["row"]), row["fault"], row["expected"], row["seen"], f"{verdict}, {row['length']}"]
         lines.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
     passed = sum(row["passed"] for row in rows)
-    return "\n".join([*lines, "", f"{passed} of {len(rows)} rows passed."])
+    commits = dict.fromkeys(row.get("commit", "")[:7] for row in rows)
+    of = ", ".join(
+        f"{name}: " + ", ".join(str(row["row"]) for row in rows if row.get("commit", "")[:7] == name)
+        for name in commits
+        if name
+    )
+    return "\n".join([*lines, "", f"{passed} of {len(rows)} rows passed. By commit, rows of {of}."])
 
 
 def with_table(page: str, document: dict[str, Any]) -> str:

@@ -76,7 +76,14 @@ def _serve_on(listener: socket.socket, settings: Settings, metrics: Metrics | No
         on_started=_settle,
         on_stopped=base.close,
     )
-    run(app, listener=listener, drain=drain, drain_s=settings.drain_s)
+    run(
+        app,
+        listener=listener,
+        drain=drain,
+        drain_s=settings.drain_s,
+        takers=app.state.takers,
+        tell=base.metrics.tell,
+    )
     if lines is not None:
         lines.flush()
     # Nobody listens any more, so be gone soon: looking for garbage on the way out would take a second.

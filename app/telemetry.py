@@ -7,7 +7,8 @@ import logging
 import sys
 import time
 import traceback
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -16,13 +17,75 @@ from typing import Any, Literal, TextIO
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.metrics_core import Metric
 
 METRICS_MEDIA_TYPE = CONTENT_TYPE_LATEST
 _LATENCY_BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2, 5)
 _FRAMES_SHOWN = 12
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 HELD_LINES = 256
+MOST_UNTOLD = 1024
 HELD_S = 0.05
+
+
+class Tally:
+    """Adds to a counter in great steps: a step of one costs as much as ten of these.
+
+    Attributes:
+        n: What has not been added yet.
+    """
+
+    __slots__ = ("_counter", "n")
+
+    def __init__(self, counter: Counter) -> None:
+        self._counter, self.n = counter, 0
+
+    def tell(self) -> None:
+        """Add it."""
+        if self.n:
+            count, self.n = self.n, 0
+            self._counter.inc(count)
+
+
+class _Answers:
+    """Answers of one kind and how long each took, told like a `Tally`."""
+
+    __slots__ = ("_count", "_seconds", "took_s")
+
+    def __init__(self, count: Counter, seconds: Histogram) -> None:
+        self._count, self._seconds = count, seconds
+        self.took_s: list[float] = []
+
+    def tell(self) -> None:
+        """Add them; what `observe` would do for each, done once for each bucket."""
+        took_s, self.took_s = self.took_s, []
+        if not took_s:
+            return
+        self._count.inc(len(took_s))
+        buckets, bounds = self._seconds._buckets, self._seconds._upper_bounds  # noqa: SLF001  # a test holds it to `observe`
+        self._seconds._sum.inc(sum(took_s))  # noqa: SLF001
+        places = [0] * len(bounds)
+        for took in took_s:
+            places[bisect_left(bounds, took)] += 1
+        for bucket, n in zip(buckets, places, strict=True):
+            if n:
+                bucket.inc(n)
+
+
+class _Told:
+    """Looked at before every other figure: it has them brought up to date."""
+
+    def __init__(self, tell: Callable[[], None]) -> None:
+        self._tell = tell
+
+    def describe(self) -> list[Metric]:
+        """No figures of its own."""
+        return []
+
+    def collect(self) -> list[Metric]:
+        """Have the others told."""
+        self._tell()
+        return []
 
 
 class Metrics:
@@ -36,7 +99,9 @@ class Metrics:
     def __init__(self, *, shared_folder: Path | None = None) -> None:
         self.registry = CollectorRegistry()
         self._shared_folder = shared_folder
-        self._of_requests: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._answers: dict[tuple[str, str, int], _Answers] = {}
+        self._tallies: dict[Counter, Tally] = {}
+        self.registry.register(_Told(self.tell))
         self.requests = Counter(
             "recserve_http_requests_total",
             "Requests answered, by route template.",
@@ -113,19 +178,36 @@ class Metrics:
             registry=self.registry,
         )
 
-    def of_request(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
-        """Where an answer of this kind is counted; looked up once, as finding it costs more than counting."""
-        found = self._of_requests.get((method, route, status))
+    def tally(self, counter: Counter) -> Tally:
+        """A cheaper way to add to this counter, always the same one."""
+        found = self._tallies.get(counter)
         if found is None:
-            count = self.requests.labels(method, route, str(status))
-            found = count, self.request_seconds.labels(method, route)
-            self._of_requests[method, route, status] = found
+            found = self._tallies[counter] = Tally(counter)
         return found
+
+    def answered(self, method: str, route: str, status: int, took_s: float) -> None:
+        """Count an answer."""
+        kind = self._answers.get((method, route, status))
+        if kind is None:
+            count = self.requests.labels(method, route, str(status))
+            kind = _Answers(count, self.request_seconds.labels(method, route))
+            self._answers[method, route, status] = kind
+        kind.took_s.append(took_s)
+        if len(kind.took_s) >= MOST_UNTOLD:
+            kind.tell()
+
+    def tell(self) -> None:
+        """Bring the figures up to date: before any look at them, and now and then for other processes'."""
+        for tally in tuple(self._tallies.values()):
+            tally.tell()
+        for kind in tuple(self._answers.values()):
+            kind.tell()
 
     def exposition(self) -> bytes:
         """All figures in Prometheus's text format."""
         if self._shared_folder is None:
             return generate_latest(self.registry)
+        self.tell()
         together = CollectorRegistry()
         multiprocess.MultiProcessCollector(together, path=str(self._shared_folder))  # type: ignore[no-untyped-call]  # the library's
         return generate_latest(together)
@@ -147,17 +229,13 @@ class RequestLines:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._held: list[str] = []
+        self._held: list[tuple[str, str, int, float, str, float]] = []
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, *, method: str, route: str, status: int, took_ms: float, request_id: str) -> None:
         """Log an answer. Every text is one that needs no escaping in JSON."""
         held = self._held
-        held.append(
-            f'{{"method": "{method}", "route": "{route}", "status": {status}, "took_ms": {took_ms}, '
-            f'"event": "http.request.answered", "request_id": "{request_id}", "level": "info", '
-            f'"logger": "app.api.middleware", "timestamp": "{_iso(time.time())}"}}\n'
-        )
+        held.append((method, route, status, took_ms, request_id, time.time()))
         if len(held) >= HELD_LINES:
             self.flush()
         elif self._timer is None:
@@ -169,8 +247,15 @@ class RequestLines:
             self._timer.cancel()
             self._timer = None
         held, self._held = self._held, []
-        self._stream.write("".join(held))
+        self._stream.write("".join([_LINE % (*line, _iso(at)) for *line, at in held]))
         self._stream.flush()
+
+
+_LINE = (
+    '{"method": "%s", "route": "%s", "status": %d, "took_ms": %r, '
+    '"event": "http.request.answered", "request_id": "%s", "level": "info", '
+    '"logger": "app.api.middleware", "timestamp": "%s"}\n'
+)
 
 
 @lru_cache(maxsize=2)

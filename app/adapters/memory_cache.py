@@ -43,6 +43,13 @@ class MemoryListCache:
 
     async def read(self, subjects: Sequence[str], key: str) -> CacheRead:
         """Stamps and body."""
+        return self._read(subjects, key)
+
+    def look(self, subjects: Sequence[str], key: str, done: Callable[[CacheRead], None]) -> None:
+        """As `read`, at once."""
+        done(self._read(subjects, key))
+
+    def _read(self, subjects: Sequence[str], key: str) -> CacheRead:
         token = ".".join(str(self._stamp(subject)) for subject in subjects)
         place = (tuple(subjects), key)
         entry = self._lists.get(place)

@@ -23,12 +23,13 @@ import random
 import re
 import secrets
 import zlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import lru_cache, partial
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 import structlog
+from hiredis import pack_command
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection, BlockingConnectionPool
 from redis.asyncio.retry import Retry
@@ -70,6 +71,14 @@ MISS = CacheRead(body=None, token=None)
 
 class _Elsewhere(Exception):  # noqa: N818  # not an error: the server is another one than the keys were made for
     """The connection was made anew to another server, or to another life of it."""
+
+
+class _Question(NamedTuple):
+    """Stamps and a list, asked of one server: the packed command, and the keys in it."""
+
+    command: bytes
+    stamps: list[str]
+    place: str
 
 
 class RedisListCache:
@@ -114,24 +123,46 @@ class RedisListCache:
         self._server: str | None = None
         self._greeting = asyncio.Lock()
         self._redis = client_of(url, timeout_s, self._on_connect)
-        self._line = Line(self._redis.connection_pool)
-        self._looks = Batcher(self._look, most=MAX_BATCH, timeout_s=timeout_s)
+        self._line = Line(self._redis.connection_pool, timeout_s=timeout_s)
+        self._finishing: set[asyncio.Task[Any]] = set()
         self._new_stamps = Batcher(self._give_stamps, most=MAX_BATCH, timeout_s=timeout_s)
         self._store_script = self._redis.register_script(_STORE)
         # The catalogue's and the epoch's are a part of every list.
         self._stamp_key = lru_cache(maxsize=KEYS_KEPT)(
             lambda server, subject: f"recserve:{server}:s:{self._digest(subject)}"
         )
+        self._question = lru_cache(maxsize=KEYS_KEPT)(self._asked)
         self._jitter = random.Random(secrets.randbits(64))  # noqa: S311  # spreads ends of life; no secret
 
     async def read(self, subjects: Sequence[str], key: str) -> CacheRead:
-        """Stamps and body in one round trip, shared by all who ask meanwhile; two if a stamp is missing."""
+        """Stamps and body in one round trip; two if a stamp is missing."""
         # Who finds the flush under way does not wait for it: a stopped Redis would make a queue of them.
         if self.unflushed and (self._flushing.locked() or not await self._flush()):
             return MISS
         found = await self._guarded("read", lambda: self._read(_stamped(subjects), key))
         # A stamp may have failed to change while this was on its way.
         return MISS if found is None or self.unflushed else found
+
+    def look(self, subjects: Sequence[str], key: str, done: Callable[[CacheRead], None]) -> None:
+        """As `read`, but `done` gets what it gives: at a fraction of the cost where nothing is amiss."""
+        server = self._server
+        if server is None or self._breaker.is_open or self.unflushed:
+            self._finish(self.read(subjects, key), done)
+            return
+        question = self._question(server, (*subjects, EPOCH), key)
+
+        def judge(reply: Any) -> None:  # noqa: ANN401 (whatever Redis answers)
+            if server == self._server and not self.unflushed and type(reply) is list and None not in reply:
+                *stamps, value = reply
+                token = b".".join(stamps)
+                body = _behind(value, b"2|%b|" % token)
+                if body is not None:
+                    self._breaker.succeeded()
+                    done(CacheRead(body, token.decode("ascii")))
+                    return
+            self._finish(self._judged(question, server, reply, subjects, key), done)
+
+        self._line.ask(question.command, judge)
 
     async def store(self, subjects: Sequence[str], key: str, body: bytes, *, token: str) -> None:
         """Keep the body if no stamp has changed since `token` was read."""
@@ -162,9 +193,10 @@ class RedisListCache:
                 await self._flusher
         if self._trial is not None:
             await asyncio.wait({self._trial}, timeout=self._timeout_s)
-        await self._looks.stop()
+        self._line.close()
+        if self._finishing:
+            await asyncio.wait(self._finishing, timeout=self._timeout_s)
         await self._new_stamps.stop()
-        await self._line.close()
         await self._redis.aclose(close_connection_pool=True)
 
     @property
@@ -176,23 +208,52 @@ class RedisListCache:
 
     async def _read(self, subjects: Sequence[str], key: str) -> CacheRead:
         server = await self._known_server()
-        stamps, place = self._keys(server, subjects), self._place(server, subjects, key)
-        *found, value = await self._looks.get([*stamps, place])
+        question = self._question(server, tuple(subjects), key)
+        return await self._found(server, question, await self._line.answer(question.command))
+
+    async def _judged(
+        self,
+        question: _Question,
+        server: str,
+        reply: Any,  # noqa: ANN401 (whatever Redis answers)
+        subjects: Sequence[str],
+        key: str,
+    ) -> CacheRead:
+        """What a look gives whose answer is not simply a list that holds."""
+        first = [reply]
+
+        async def settled() -> CacheRead:
+            if not first:  # it was another server
+                return await self._read(_stamped(subjects), key)
+            answer = first.pop()
+            if isinstance(answer, Exception):
+                raise answer
+            return await self._found(server, question, answer)
+
+        found = await self._called("look", settled)
+        return MISS if found is None or self.unflushed else found
+
+    async def _found(self, server: str, question: _Question, reply: list[bytes | None]) -> CacheRead:
         self._check(server)
-        token = _token_of(found)
+        *stamps, value = reply
+        token = _token_of(stamps)
         if token is None:
-            wanted = [(name, _is_garbage(stamp)) for name, stamp in zip(stamps, found, strict=True)]
-            given = await self._new_stamps.get(wanted)
+            pairs = zip(question.stamps, stamps, strict=True)
+            given = await self._new_stamps.get([(name, _is_garbage(stamp)) for name, stamp in pairs])
             self._check(server)
             return CacheRead(body=None, token=_token_of(given))
         body = _body_of(value, token)
         if body is None and value is not None:
-            await self._discard(server, place, value, token)
+            await self._discard(server, question.place, value, token)
         return CacheRead(body=body, token=token)
 
-    async def _look(self, keys: Sequence[str]) -> dict[str, bytes | None]:
-        values = cast("list[bytes | None]", await self._line.ask("MGET", *keys))
-        return dict(zip(keys, values, strict=True))
+    def _finish(self, work: Coroutine[Any, Any, CacheRead], done: Callable[[CacheRead], None]) -> None:
+        task = asyncio.get_running_loop().create_task(work, name="list_cache.look")
+        self._finishing.add(task)
+        task.add_done_callback(self._finishing.discard)
+        task.add_done_callback(
+            lambda task: done(MISS if task.cancelled() or task.exception() is not None else task.result())
+        )
 
     async def _give_stamps(self, wanted: Sequence[tuple[str, bool]]) -> dict[tuple[str, bool], bytes | None]:
         """Give a stamp to each key that has none, or holds garbage; returns what all of them have then."""
@@ -326,7 +387,7 @@ class RedisListCache:
             if isinstance(error, ReadOnlyError):
                 # It became a replica under an open connection: what it will be next must be asked anew.
                 await self._redis.connection_pool.disconnect(inuse_connections=False)
-                await self._line.close()
+                self._line.close()
             if self._breaker.failed():
                 _log.warning("list_cache.breaker.opened", operation=what, **failure(error))
             return None
@@ -345,6 +406,11 @@ class RedisListCache:
             return await call()
         except _Elsewhere:
             return await call()
+
+    def _asked(self, server: str, subjects: tuple[str, ...], key: str) -> _Question:
+        stamps, place = self._keys(server, subjects), self._place(server, subjects, key)
+        command: tuple[Any, ...] = ("MGET", *stamps, place)
+        return _Question(pack_command(command), stamps, place)
 
     def _keys(self, server: str, subjects: Sequence[str]) -> list[str]:
         return [self._stamp_key(server, subject) for subject in subjects]
@@ -427,11 +493,15 @@ def _value_of(body: bytes, token: str) -> bytes:
 
 def _body_of(value: bytes | None, token: str) -> bytes | None:
     """The body, if it stands whole behind these stamps."""
-    head = _head(token)
-    if value is None or not value.startswith(head) or len(value) > MAX_BODY_BYTES + len(head) + 9:
+    return None if value is None else _behind(value, _head(token))
+
+
+def _behind(value: bytes, head: bytes) -> bytes | None:
+    start = len(head) + 9
+    if not value.startswith(head) or len(value) > MAX_BODY_BYTES + start:
         return None
-    checksum, body = value[len(head) : len(head) + 9], value[len(head) + 9 :]
-    return body if checksum == b"%08x|" % zlib.crc32(body) else None
+    body = value[start:]
+    return body if value[len(head) : start] == b"%08x|" % zlib.crc32(body) else None
 
 
 def _identity(info: object) -> str:

@@ -30,7 +30,7 @@ from app.api.admission import Admission, Places
 from app.api.context import AppState
 from app.api.drain import Drain
 from app.api.hot_events import HotEvents
-from app.api.hot_path import HotPath
+from app.api.hot_path import HotLayer, HotPath
 from app.api.middleware import BodyLimit, HeadAsGet, Observe, PublicCors, StrictPath
 from app.api.openapi import describe, flat_routes, is_public, is_stream
 from app.api.problems import on_http_error, on_recserve_error, on_validation_error
@@ -132,7 +132,9 @@ def create_app(
         places=places,
         now=now,
     )
-    app.add_middleware(HotPath, services=services, report=report, drain=state["drain"])
+    hot = HotPath(services=services, report=report, drain=state["drain"])
+    app.add_middleware(HotLayer, hot=hot, report=report, drain=state["drain"])
+    app.state.takers = (hot,)
     return app
 
 

@@ -19,8 +19,11 @@ from app.telemetry import Metrics
 
 if TYPE_CHECKING:
     from app.services.container import Services
+    from app.services.recommend import Look
 
 REQUEST_ID_HEADER = "X-Request-ID"
+LOOK = "recserve.look"
+"""In the scope of a request that has looked for its list already."""
 _REQUEST_ID_KEY = "recserve.request_id"
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
@@ -54,6 +57,11 @@ async def services_of(request: Request) -> Services:
     return cast("Services", request.state.services)
 
 
+async def look_of(request: Request) -> Look | None:
+    """What the cache gave for this request already."""
+    return cast("Look | None", request.scope.get(LOOK))
+
+
 async def settings_of(request: Request) -> ApiSettings:
     """The HTTP layer's settings."""
     return cast("ApiSettings", request.state.settings)
@@ -77,9 +85,11 @@ async def drain_of(request: Request) -> Drain:
 
 if TYPE_CHECKING:
     ServicesDep = Annotated[Services, Depends(services_of)]
+    LookDep = Annotated[Look | None, Depends(look_of)]
 else:
     # at run time the annotation needs no type: FastAPI only calls the dependency
     ServicesDep = Annotated[object, Depends(services_of)]
+    LookDep = Annotated[object, Depends(look_of)]
 SettingsDep = Annotated[ApiSettings, Depends(settings_of)]
 MetricsDep = Annotated[Metrics, Depends(metrics_of)]
 DrainDep = Annotated[Drain, Depends(drain_of)]

@@ -36,9 +36,7 @@ class Report:
 
     def answered(self, *, method: str, route: str, status: int, took_s: float, request_id: str) -> None:
         """Tell of an answer that has gone out, or could not."""
-        count, seconds = self.metrics.of_request(method, route, status)
-        count.inc()
-        seconds.observe(took_s)
+        self.metrics.answered(method, route, status, took_s)
         took_ms = round(took_s * 1000, 1)
         if self.lines is not None:
             self.lines.add(method=method, route=route, status=status, took_ms=took_ms, request_id=request_id)

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from app.api.auth import USER_TOKEN_HEADER, BrowserRequirement, Caller, Needs, bearer
 from app.api.bodies import JSON, Body, BodyReader
-from app.api.context import ServicesDep, services_of, settings_of
+from app.api.context import LookDep, ServicesDep, services_of, settings_of
 from app.api.queries import only_known_parameters
 from app.api.queries import router as make_router
 from app.api.schemas_recommend import (
@@ -85,16 +85,18 @@ async def recommend(
     "/users/{user_id}/recommendations", response_model=RecommendationAnswer, summary="Recommend to a user"
 )
 async def recommend_to_user(
+    *,
     caller: Asker,
     user_id: PathId,
     services: ServicesDep,
+    look: LookDep,
     n: Places = 10,
     scenario: Annotated[Line, Query(description="A named pipeline.")] = "home",
 ) -> RecommendationAnswer:
     """The short form of the personal list."""
     caller.require_user(user_id)
     request = RecommendationRequest(scenario=scenario, subject=Subject(user_id=user_id), n=n)
-    return _answer(await services.recommend.recommend(request))
+    return _answer(await services.recommend.recommend(request, look=look))
 
 
 @router.get("/items/{item_id}/similar", response_model=RecommendationAnswer, summary="Similar items")

@@ -6,6 +6,8 @@ import asyncio
 import errno
 import signal
 import socket
+from collections.abc import Callable, Sequence
+from functools import partial
 from time import monotonic
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -15,7 +17,7 @@ import uvicorn
 
 from app.api.door import Door
 from app.api.drain import Drain
-from app.api.wire import TimedProtocol
+from app.api.wire import Taker, WireProtocol
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -39,8 +41,16 @@ class DrainingServer(uvicorn.Server):
     terminal, stops without the wait.
     """
 
-    def __init__(self, config: uvicorn.Config, *, drain: Drain, drain_s: float) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        *,
+        drain: Drain,
+        drain_s: float,
+        tell: Callable[[], None] = lambda: None,
+    ) -> None:
         super().__init__(config)
+        self._tell = tell
         self._drain, self._drain_s = drain, drain_s
         self._stop_at: float | None = None
 
@@ -56,6 +66,7 @@ class DrainingServer(uvicorn.Server):
         """Called by uvicorn ten times a second; stops when the drain is over."""
         if self._stop_at is not None and monotonic() >= self._stop_at:
             self.should_exit = True
+        self._tell()
         return await super().on_tick(counter)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -99,13 +110,30 @@ def listen(host: str, port: int) -> socket.socket:
         raise PortTakenError(f"Cannot listen on {host} port {port} ({reason}); see RECSERVE_HOST.") from None
 
 
-def run(app: ASGIApp, *, listener: socket.socket, drain: Drain, drain_s: float) -> None:
-    """Serve until told to stop."""
+def run(
+    app: ASGIApp,
+    *,
+    listener: socket.socket,
+    drain: Drain,
+    drain_s: float,
+    takers: Sequence[Taker] = (),
+    tell: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve until told to stop.
+
+    Args:
+        app: The application.
+        listener: Where.
+        drain: Thrown when told to stop.
+        drain_s: Seconds between that and the end.
+        takers: Answer what is plain, in front of the application.
+        tell: Called ten times a second, for figures that others read.
+    """
     config = uvicorn.Config(
         app,
         lifespan="on",
         ws="none",
-        http=TimedProtocol,
+        http=partial(WireProtocol, takers=takers),  # type: ignore[arg-type]  # only ever called
         log_config=None,
         access_log=False,
         server_header=False,
@@ -115,5 +143,6 @@ def run(app: ASGIApp, *, listener: socket.socket, drain: Drain, drain_s: float) 
     )
     host, port = listener.getsockname()[:2]
     _log.info("server.listening", host=host, port=port)
-    DrainingServer(config, drain=drain, drain_s=drain_s).run(sockets=[listener])
+    DrainingServer(config, drain=drain, drain_s=drain_s, tell=tell).run(sockets=[listener])
+    tell()
     _log.info("server.stopped")

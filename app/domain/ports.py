@@ -6,7 +6,7 @@ committed when it returns. A database that does not answer in time raises `Stora
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -383,6 +383,9 @@ class ListCache(Protocol):
 
     async def read(self, subjects: Sequence[str], key: str) -> CacheRead:
         """Stamps and body in one round trip."""
+
+    def look(self, subjects: Sequence[str], key: str, done: Callable[[CacheRead], None]) -> None:
+        """As `read`, but `done` gets what was found, now or later and once."""
 
     async def store(self, subjects: Sequence[str], key: str, body: bytes, *, token: str) -> None:
         """Keep the body if no stamp has changed since `token` was read."""

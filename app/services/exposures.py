@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import structlog
 
@@ -27,8 +27,7 @@ FORGET_EVERY_S = 600.0
 FORGOTTEN_AT_ONCE = 2000
 
 
-@dataclass(frozen=True, slots=True)
-class _Shown:
+class _Shown(NamedTuple):
     """An answer, as it is or as the cache keeps it: it is read only when it is written."""
 
     answer: Recommendation | bytes
@@ -68,6 +67,7 @@ class Exposures:
         self._keep = timedelta(days=keep_days)
         self._most_held = most_held
         self._write_every_s = write_every_s
+        self._full = metrics.tally(metrics.exposures_dropped.labels("full"))
         self._held: deque[_Shown] = deque()
         self._writing = asyncio.Lock()
         self._forgot_at: datetime | None = None
@@ -89,7 +89,7 @@ class Exposures:
     def add(self, answer: Recommendation | bytes, *, recommendation_id: str, subject: Subject) -> None:
         """Take a list that is being answered."""
         if len(self._held) >= self._most_held:
-            self._metrics.exposures_dropped.labels("full").inc()
+            self._full.n += 1
             return
         self._held.append(_Shown(answer, recommendation_id, subject, self._clock.now()))
 

@@ -100,6 +100,13 @@ class Quotas:
             )
         return False
 
+    def ask_for_more(self, key: ApiKey, address: str) -> None:
+        """Begin to get what `spend_at_hand` lacked, without waiting for it."""
+        # An error is told to whoever calls `spend`.
+        self._taken(key, _name(key, address)).add_done_callback(
+            lambda task: task.cancelled() or task.exception()
+        )
+
     def _taken(self, key: ApiKey, name: str) -> asyncio.Task[None]:
         """The taking of a block that is under way, or a new one: all who wait share it."""
         task = self._taking.get(name)

@@ -8,10 +8,10 @@ plan (422 for what cannot be) ─► cache ─► one computation a list ─► 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import structlog
 
@@ -40,7 +40,7 @@ from app.services.live_catalogue import LiveCatalogue
 from app.services.popularity import Popularity
 from app.services.reading import NO_SUBJECT, Reader
 from app.services.steering import LiveSteering
-from app.telemetry import Metrics
+from app.telemetry import Metrics, Tally
 
 _log = structlog.get_logger(__name__)
 
@@ -83,8 +83,21 @@ class _Place:
     token: str | None
 
 
-class _Counter(Protocol):
-    def inc(self) -> None: ...
+class Look(NamedTuple):
+    """A look into the cache for one person's plain list, and what it found: a request looks once.
+
+    Attributes:
+        user_id: Whose list.
+        subjects: What it depends on.
+        key: Its place among theirs.
+        served: Counts such lists.
+    """
+
+    user_id: str
+    subjects: tuple[str, ...]
+    key: str
+    served: Tally
+    found: CacheRead
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +111,7 @@ class _Short:
 
     of: tuple[Steering, Scorer | None, str]
     key: str
-    served: _Counter
+    served: Tally
 
 
 @dataclass(slots=True)
@@ -168,7 +181,7 @@ class Recommend:
         self._flights: dict[_Place, _Flight] = {}
         self._newest: dict[tuple[tuple[str, ...], str], _Flight] = {}
         self._shorts: dict[tuple[str, int], _Short] = {}
-        self._hits = metrics.list_cache_reads.labels("hit")
+        self._hits = metrics.tally(metrics.list_cache_reads.labels("hit"))
         self._aloft: set[asyncio.Task[Recommendation]] = set()
 
     async def start(self) -> None:
@@ -198,35 +211,44 @@ class Recommend:
 
     # --- The calls ---
 
-    async def recommend(self, request: RecommendationRequest, *, at: str = "") -> Recommendation:
+    async def recommend(
+        self, request: RecommendationRequest, *, at: str = "", look: Look | None = None
+    ) -> Recommendation:
         """A list.
 
         Args:
             request: What is asked.
             at: Where the request stands in the body, for pointers.
+            look: What the cache gave already, if it was asked for this list.
 
         Raises:
             InvalidInputError: A scenario that does not exist, a filter that cannot be read.
         """
-        return await self._answer(self._plan(request, self._steering.current, at=at))
+        return await self._answer(self._plan(request, self._steering.current, at=at), look)
 
-    async def kept(self, user_id: str, *, scenario: str, n: int) -> bytes | None:
-        """What a route writes for this user's list, where it is kept; None: `recommend` makes it.
+    def look(self, user_id: str, *, scenario: str, n: int, done: Callable[[Look], None]) -> None:
+        """Look for what a route writes for this user's list; `done` gets what was found, now or later, once.
 
         Raises:
             InvalidInputError: As `recommend`.
         """
         short = self._short(user_id, scenario, n)
-        found = await self._cache.read((f"user:{user_id}", CATALOGUE_SUBJECT), short.key)
-        if found.body is None:
+        subjects = (f"user:{user_id}", CATALOGUE_SUBJECT)
+        self._cache.look(
+            subjects, short.key, lambda found: done(Look(user_id, subjects, short.key, short.served, found))
+        )
+
+    def kept(self, look: Look, recommendation_id: str) -> bytes | None:
+        """What a route writes for the list found, counted as answered; None: `recommend` makes it."""
+        kept = look.found.body
+        if kept is None:
             return None
-        recommendation_id = new_ulid()
-        body = on_the_wire(found.body, recommendation_id=recommendation_id)
+        body = on_the_wire(kept, recommendation_id=recommendation_id)
         if body is not None:
-            self._hits.inc()
-            short.served.inc()
-            subject = Subject(user_id=user_id)
-            self._exposures.add(found.body, recommendation_id=recommendation_id, subject=subject)
+            self._hits.n += 1
+            look.served.n += 1
+            subject = Subject(user_id=look.user_id)
+            self._exposures.add(kept, recommendation_id=recommendation_id, subject=subject)
         return body
 
     async def rank(self, request: RecommendationRequest) -> Recommendation:
@@ -318,25 +340,28 @@ class Recommend:
         if short is None or short.of != now:
             request = RecommendationRequest(scenario=scenario, subject=Subject(user_id=user_id), n=n)
             plan = self._plan(request, now[0], at="")
-            served = self._metrics.lists.labels(plan.scenario.name, ServedBy.CACHE.value)
+            counter = self._metrics.lists.labels(plan.scenario.name, ServedBy.CACHE.value)
             if len(self._shorts) >= MOST_SHORTS:
                 self._shorts.clear()
-            short = self._shorts[scenario, n] = _Short(now, self._key(plan), served)
+            short = self._shorts[scenario, n] = _Short(now, self._key(plan), self._metrics.tally(counter))
         return short
 
     # --- One answer ---
 
-    async def _answer(self, plan: Plan) -> Recommendation:
-        answer = await self._listed(plan)
+    async def _answer(self, plan: Plan, look: Look | None = None) -> Recommendation:
+        answer = await self._listed(plan, look)
         self._metrics.lists.labels(answer.scenario, answer.served_by.value).inc()
         subject = plan.request.subject
         self._exposures.add(answer, recommendation_id=answer.recommendation_id, subject=subject)
         return answer
 
-    async def _listed(self, plan: Plan) -> Recommendation:
+    async def _listed(self, plan: Plan, look: Look | None) -> Recommendation:
         subjects, key, asked_at = _subjects(plan), self._key(plan), monotonic()
         # The stamps are read before the history: what is made from it is kept only if they still hold.
-        found = await self._cache.read(subjects, key)
+        if look is not None and (look.subjects, look.key) == (subjects, key):
+            found = look.found
+        else:
+            found = await self._cache.read(subjects, key)
         kept = self._kept(found)
         self._metrics.list_cache_reads.labels("miss" if kept is None else "hit").inc()
         if kept is not None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.api.hot_path import HotPath
+from app.api.hot_path import HotLayer
 from tests.api.world import ORIGIN, World, user_token
 from tests.waiting import until
 
@@ -66,10 +66,10 @@ def settled(shared_world: World) -> World:
     return shared_world
 
 
-def layers(world: World) -> tuple[HotPath, Any]:
+def layers(world: World) -> tuple[HotLayer, Any]:
     """The hot path, and what it stands in front of."""
     layer: Any = world.client.app.middleware_stack  # type: ignore[attr-defined]
-    while not isinstance(layer, HotPath):
+    while not isinstance(layer, HotLayer):
         layer = layer.app
     return layer, layer._app
 
@@ -186,7 +186,7 @@ def test_kept_list_needs_no_route(settled: World) -> None:
     async def unreachable(*_: Any) -> None:
         raise AssertionError("the route was asked")
 
-    alone = HotPath(unreachable, services=settled.services, report=hot._report, drain=settled.drain)
+    alone = HotLayer(unreachable, hot=hot._hot, report=hot._report, drain=settled.drain)
     status, _, body = call(settled, alone, scope)
     assert status == 200
     assert b'"served_by":"cache"' in body

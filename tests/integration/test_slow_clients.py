@@ -10,13 +10,13 @@ import pytest
 import uvicorn
 
 from app.api.server import listen
-from app.api.wire import TimedProtocol
+from app.api.wire import WireProtocol
 
 HEAD_S = 0.3
 REQUEST = b"GET / HTTP/1.1\r\nhost: shop\r\n\r\n"
 
 
-class Hasty(TimedProtocol):
+class Hasty(WireProtocol):
     head_s = HEAD_S
 
 

@@ -47,18 +47,29 @@ class Tally:
             self._counter.inc(count)
 
 
-class _Answers:
-    """Answers of one kind and how long each took, told like a `Tally`."""
+class Answers:
+    """Answers of one kind and how long each took, told like a `Tally`.
 
-    __slots__ = ("_count", "_seconds", "took_s")
+    Attributes:
+        line: How the log's line about one begins.
+    """
 
-    def __init__(self, count: Counter, seconds: Histogram) -> None:
+    __slots__ = ("_count", "_seconds", "_took_s", "line")
+
+    def __init__(self, method: str, route: str, status: int, count: Counter, seconds: Histogram) -> None:
         self._count, self._seconds = count, seconds
-        self.took_s: list[float] = []
+        self._took_s: list[float] = []
+        self.line = f'{{"method": "{method}", "route": "{route}", "status": {status}, "took_ms": '
+
+    def add(self, took_s: float) -> None:
+        """Count one."""
+        self._took_s.append(took_s)
+        if len(self._took_s) >= MOST_UNTOLD:
+            self.tell()
 
     def tell(self) -> None:
         """Add them; what `observe` would do for each, done once for each bucket."""
-        took_s, self.took_s = self.took_s, []
+        took_s, self._took_s = self._took_s, []
         if not took_s:
             return
         self._count.inc(len(took_s))
@@ -99,7 +110,7 @@ class Metrics:
     def __init__(self, *, shared_folder: Path | None = None) -> None:
         self.registry = CollectorRegistry()
         self._shared_folder = shared_folder
-        self._answers: dict[tuple[str, str, int], _Answers] = {}
+        self._answers: dict[tuple[str, str, int], Answers] = {}
         self._tallies: dict[Counter, Tally] = {}
         self.registry.register(_Told(self.tell))
         self.requests = Counter(
@@ -185,16 +196,14 @@ class Metrics:
             found = self._tallies[counter] = Tally(counter)
         return found
 
-    def answered(self, method: str, route: str, status: int, took_s: float) -> None:
-        """Count an answer."""
+    def answers(self, method: str, route: str, status: int) -> Answers:
+        """Where answers of this kind are counted."""
         kind = self._answers.get((method, route, status))
         if kind is None:
             count = self.requests.labels(method, route, str(status))
-            kind = _Answers(count, self.request_seconds.labels(method, route))
+            kind = Answers(method, route, status, count, self.request_seconds.labels(method, route))
             self._answers[method, route, status] = kind
-        kind.took_s.append(took_s)
-        if len(kind.took_s) >= MOST_UNTOLD:
-            kind.tell()
+        return kind
 
     def tell(self) -> None:
         """Bring the figures up to date: before any look at them, and now and then for other processes'."""
@@ -229,13 +238,13 @@ class RequestLines:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._held: list[tuple[str, str, int, float, str, float]] = []
+        self._held: list[tuple[str, float, str, float]] = []
         self._timer: asyncio.TimerHandle | None = None
 
-    def add(self, *, method: str, route: str, status: int, took_ms: float, request_id: str) -> None:
-        """Log an answer. Every text is one that needs no escaping in JSON."""
+    def add(self, kind: str, *, took_s: float, request_id: str) -> None:
+        """Log an answer of a kind (`Answers.line`). Every text is one that needs no escaping in JSON."""
         held = self._held
-        held.append((method, route, status, took_ms, request_id, time.time()))
+        held.append((kind, took_s * 1000, request_id, time.time()))
         if len(held) >= HELD_LINES:
             self.flush()
         elif self._timer is None:
@@ -247,13 +256,14 @@ class RequestLines:
             self._timer.cancel()
             self._timer = None
         held, self._held = self._held, []
-        self._stream.write("".join([_LINE % (*line, _iso(at)) for *line, at in held]))
+        self._stream.write(
+            "".join([_LINE % (kind, ms, request_id, _iso(at)) for kind, ms, request_id, at in held])
+        )
         self._stream.flush()
 
 
 _LINE = (
-    '{"method": "%s", "route": "%s", "status": %d, "took_ms": %r, '
-    '"event": "http.request.answered", "request_id": "%s", "level": "info", '
+    '%s%.1f, "event": "http.request.answered", "request_id": "%s", "level": "info", '
     '"logger": "app.api.middleware", "timestamp": "%s"}\n'
 )
 

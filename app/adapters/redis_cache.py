@@ -145,21 +145,23 @@ class RedisListCache:
 
     def look(self, subjects: Sequence[str], key: str, done: Callable[[CacheRead], None]) -> None:
         """As `read`, but `done` gets what it gives: at a fraction of the cost where nothing is amiss."""
-        server = self._server
-        if server is None or self._breaker.is_open or self.unflushed:
+        server, breaker = self._server, self._breaker
+        if server is None or breaker.is_open or self._unflushed or self._being_flushed:
             self._finish(self.read(subjects, key), done)
             return
         question = self._question(server, (*subjects, EPOCH), key)
 
         def judge(reply: Any) -> None:  # noqa: ANN401 (whatever Redis answers)
-            if server == self._server and not self.unflushed and type(reply) is list and None not in reply:
-                *stamps, value = reply
-                token = b".".join(stamps)
+            # A list is only ever stored behind stamps that are ones: behind any other text there is none.
+            if type(reply) is list and None not in reply and server == self._server and not self.unflushed:
+                value = reply.pop()
+                token = b".".join(reply)
                 body = _behind(value, b"2|%b|" % token)
                 if body is not None:
-                    self._breaker.succeeded()
+                    breaker.succeeded()
                     done(CacheRead(body, token.decode("ascii")))
                     return
+                reply.append(value)
             self._finish(self._judged(question, server, reply, subjects, key), done)
 
         self._line.ask(question.command, judge)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from time import monotonic
 from typing import Any, NamedTuple
 
 import hiredis
@@ -89,14 +90,14 @@ class Line:
 
     def ask(self, command: bytes, done: Callable[[Any], None]) -> None:
         """Put a packed question; `done` is called once, with the answer or an error, and never raises."""
-        if len(self._unsent) + len(self._unanswered) >= self._most:
+        unsent = self._unsent
+        if len(unsent) + len(self._unanswered) >= self._most:
             done(LineFullError())
             return
-        loop = asyncio.get_running_loop()
-        self._unsent.append(_Question(command, done, loop.time()))
+        unsent.append(_Question(command, done, monotonic()))
         if not self._sending:
             self._sending = True
-            loop.call_soon(self._send)
+            asyncio.get_running_loop().call_soon(self._send)
 
     async def answer(self, command: bytes) -> Any:  # noqa: ANN401 (whatever Redis answers)
         """The answer. Raises redis-py's errors, OSError or TimeoutError."""
@@ -190,7 +191,7 @@ class Line:
         oldest = self._unanswered[0] if self._unanswered else self._unsent[0] if self._unsent else None
         if oldest is None:
             return
-        left_s = oldest.asked_at + self._timeout_s - loop.time()
+        left_s = oldest.asked_at + self._timeout_s - monotonic()
         if left_s > 0:
             self._timer = loop.call_later(left_s, self._look_at_clock)
         elif late:

@@ -36,13 +36,14 @@ class Report:
 
     def answered(self, *, method: str, route: str, status: int, took_s: float, request_id: str) -> None:
         """Tell of an answer that has gone out, or could not."""
-        self.metrics.answered(method, route, status, took_s)
-        took_ms = round(took_s * 1000, 1)
+        kind = self.metrics.answers(method, route, status)
+        kind.add(took_s)
         if self.lines is not None:
-            self.lines.add(method=method, route=route, status=status, took_ms=took_ms, request_id=request_id)
-        else:
-            with structlog.contextvars.bound_contextvars(request_id=request_id):
-                _log.info("http.request.answered", method=method, route=route, status=status, took_ms=took_ms)
+            self.lines.add(kind.line, took_s=took_s, request_id=request_id)
+            return
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            took_ms = round(took_s * 1000, 1)
+            _log.info("http.request.answered", method=method, route=route, status=status, took_ms=took_ms)
 
 
 @lru_cache(maxsize=1)

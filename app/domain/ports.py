@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -365,8 +365,7 @@ class Stores:
 # --- Redis, or the process itself: what can be rebuilt ---
 
 
-@dataclass(frozen=True, slots=True)
-class CacheRead:
+class CacheRead(NamedTuple):
     """What a look into the cache gave.
 
     Attributes:

@@ -6,7 +6,9 @@ import hashlib
 import json
 from dataclasses import asdict, fields, replace
 from operator import attrgetter
+from typing import NamedTuple
 
+import msgspec
 from pydantic import TypeAdapter
 
 from app.domain.recommendations import (
@@ -63,6 +65,47 @@ def on_the_wire(body: bytes, *, recommendation_id: str) -> bytes | None:
     if not body.startswith(_KEPT_HEAD):
         return None
     return b'{"recommendation_id":"%b",%b' % (recommendation_id.encode(), body[1:])
+
+
+class Facts(NamedTuple):
+    """What is written down of an answer that was shown."""
+
+    scenario: str
+    variant: str
+    model_version: str | None
+    served_by: str
+    item_ids: tuple[str, ...]
+
+
+class _KeptItem(msgspec.Struct):
+    item_id: str
+
+
+class _Kept(msgspec.Struct):
+    scenario: str
+    variant: str
+    model_version: str | None
+    served_by: str
+    items: list[_KeptItem]
+
+
+_KEPT = msgspec.json.Decoder(_Kept)
+
+
+def facts(body: bytes) -> Facts | None:
+    """Those of a kept list, read at a fraction of what all of it takes; None where the bytes are no list."""
+    try:
+        kept = _KEPT.decode(body)
+    except msgspec.DecodeError:
+        return None
+    item_ids = tuple(item.item_id for item in kept.items)
+    return Facts(kept.scenario, kept.variant, kept.model_version, kept.served_by, item_ids)
+
+
+def facts_of(answer: Recommendation) -> Facts:
+    """Those of an answer."""
+    item_ids = tuple(item.item_id for item in answer.items)
+    return Facts(answer.scenario, answer.variant, answer.model_version, answer.served_by.value, item_ids)
 
 
 def decoded(body: bytes, *, recommendation_id: str) -> Recommendation | None:

@@ -15,7 +15,7 @@ from app.domain.exposures import Exposure
 from app.domain.ports import Clock, ExposureStore
 from app.domain.recommendations import Recommendation
 from app.domain.types import Subject
-from app.services.answer_codec import decoded
+from app.services.answer_codec import facts, facts_of
 from app.telemetry import Metrics, failure
 
 _log = structlog.get_logger(__name__)
@@ -138,18 +138,12 @@ def _exposures(group: list[_Shown]) -> list[Exposure]:
 
 def _exposure(shown: _Shown) -> Exposure | None:
     answer = shown.answer
-    if isinstance(answer, bytes):
-        kept = decoded(answer, recommendation_id=shown.recommendation_id)
-        if kept is None:
-            return None
-        answer = kept
+    of_list = facts(answer) if isinstance(answer, bytes) else facts_of(answer)
+    if of_list is None:
+        return None
     return Exposure(
         recommendation_id=shown.recommendation_id,
         subject=shown.subject,
-        scenario=answer.scenario,
-        variant=answer.variant,
-        model_version=answer.model_version,
-        served_by=answer.served_by.value,
-        item_ids=tuple(item.item_id for item in answer.items),
         shown_at=shown.at,
+        **of_list._asdict(),
     )

@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 import structlog
 
@@ -42,6 +43,7 @@ OUTAGE_S = 3600.0
 REFRESH_WAIT_S = 0.15
 RETRY_S = 1.0
 TOUCH_EVERY_S = 60.0
+QUIET_S = 1.0
 CACHED_KEYS = 10_000
 
 _REFUSED = "The key is not known, or it was revoked or has expired."
@@ -52,12 +54,17 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class _Known:
-    """A key as it was last read, and when; None: there was none."""
+    """A key as it was last read, and when; None: there was none.
+
+    Attributes:
+        quiet_until: Before it there is no need to ask whether its use is to be recorded.
+    """
 
     key: ApiKey | None
     read_at: float
     tried_at: float
     touched_at: datetime | None = None
+    quiet_until: float = 0.0
 
 
 class Keys:
@@ -157,20 +164,23 @@ class Keys:
 
         Keeps to the same times as `authenticate`, without waiting for anything.
         """
-        key_id = _key_id(token)
+        key_id, digest = _parts(token)
         known = None if key_id is None else self._known.get(key_id)
         if key_id is None or known is None or known.key is None:
             return None
-        age = self._monotonic() - known.read_at
+        now, key = self._monotonic(), known.key
+        age = now - known.read_at
         if age > STALE_S:
             return None
-        if age > FRESH_S and self._monotonic() - known.tried_at > RETRY_S:
+        if age > FRESH_S and now - known.tried_at > RETRY_S:
             self._refresh(key_id)
-        if not hmac.compare_digest(known.key.digest, _digest(token)) or not self._valid(known.key):
+        if not hmac.compare_digest(key.digest, digest) or not self._valid(key):
             return None
         self._known.move_to_end(key_id)
-        self._touch(known, known.key)
-        return known.key
+        if now >= known.quiet_until:
+            self._touch(known, key)
+            known.quiet_until = now + QUIET_S
+        return key
 
     async def list(self) -> list[ApiKey]:
         """Every key, newest first, revoked ones among them."""
@@ -266,6 +276,12 @@ def _random_letters(size: int) -> str:
 
 def _digest(text: str) -> bytes:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+@lru_cache(maxsize=1024)
+def _parts(token: str) -> tuple[str | None, bytes]:
+    """Public part and digest of a text that comes again and again."""
+    return _key_id(token), _digest(token)
 
 
 def _key_id(token: str) -> str | None:

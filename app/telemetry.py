@@ -63,8 +63,9 @@ class Answers:
 
     def add(self, took_s: float) -> None:
         """Count one."""
-        self._took_s.append(took_s)
-        if len(self._took_s) >= MOST_UNTOLD:
+        took = self._took_s
+        took.append(took_s)
+        if len(took) >= MOST_UNTOLD:
             self.tell()
 
     def tell(self) -> None:
@@ -241,7 +242,7 @@ class RequestLines:
         self._held: list[tuple[str, float, str, float]] = []
         self._timer: asyncio.TimerHandle | None = None
 
-    def add(self, kind: str, *, took_s: float, request_id: str) -> None:
+    def add(self, kind: str, took_s: float, request_id: str) -> None:
         """Log an answer of a kind (`Answers.line`). Every text is one that needs no escaping in JSON."""
         held = self._held
         held.append((kind, took_s * 1000, request_id, time.time()))

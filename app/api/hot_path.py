@@ -88,7 +88,8 @@ class HotPath:
 
     def __init__(self, *, services: Services, report: Report, drain: Drain) -> None:
         self._recommend, self._keys, self._quotas = services.recommend, services.keys, services.quotas
-        self._report, self._drain = report, drain
+        self._drain, self._answered = drain, report.on("GET", ROUTE, 200)
+        self._cut = report.on("GET", ROUTE, 0)
         # What follows the path in a head, to the end of it. It holds a key, so only good ones come in.
         self._heads: dict[bytes, _Plain] = {}
         self._head_of: list[tuple[bytes, bytes]] | None = None
@@ -138,7 +139,7 @@ class HotPath:
         body = None if connection.leaving else self.kept(look, counted=counted)
         if body is None:
             if not connection.pass_on({LOOK: look, COUNTED: counted}):
-                self._tell(started, request_id, 0)  # nobody is there to be answered
+                self._cut(time.monotonic() - started, request_id)  # nobody is there to be answered
             return
         headers = connection.server_state.default_headers
         if headers is not self._head_of:
@@ -148,11 +149,7 @@ class HotPath:
                 b"%b%d%b%b%b%b" % (self._head, len(body), _MIDDLE, request_id.encode("ascii"), _LAST, body)
             )
         finally:
-            self._tell(started, request_id, 200)
-
-    def _tell(self, started: float, request_id: str, status: int) -> None:
-        took_s = time.monotonic() - started
-        self._report.answered(method="GET", route=ROUTE, status=status, took_s=took_s, request_id=request_id)
+            self._answered(time.monotonic() - started, request_id)
 
     # --- For the wire and the application ---
 

@@ -64,9 +64,10 @@ class WireProtocol(HttpToolsProtocol):
     def answer(self, data: bytes) -> bool:
         """Send this, head and body, for the request that was taken. False where the caller has gone."""
         self._taken = None
-        if self._gone():
+        transport = self.transport
+        if self.parser is None or transport.is_closing():
             return False
-        self.transport.write(data)
+        transport.write(data)
         self.server_state.total_requests += 1
         self._answered_at = self.loop.time()
         if self.timeout_keep_alive_task is None:
@@ -111,26 +112,24 @@ class WireProtocol(HttpToolsProtocol):
             return
         for taker in self._takers:
             if data.startswith(taker.start):
-                if self._free() and self._offered(taker, data):
-                    return
-                self._parse(data)
-                if self._begun == 1 and self._between and not self._gone():
-                    taker.learn(data, self.scope)
+                break
+        else:
+            self._parse(data)
+            return
+        if (
+            self._between
+            and not self.flow.write_paused
+            and (self.cycle is None or self.cycle.response_complete)
+        ):
+            self._taken = data
+            if taker.take(data, self):
+                if self._timer is not None:
+                    self._disarm()
                 return
+            self._taken = None
         self._parse(data)
-
-    def _free(self) -> bool:
-        answered = self.cycle is None or self.cycle.response_complete
-        return self._between and answered and not self.flow.write_paused and not self._gone()
-
-    def _offered(self, taker: Taker, data: bytes) -> bool:
-        self._taken = data
-        if taker.take(data, self):
-            if self._timer is not None:
-                self._disarm()
-            return True
-        self._taken = None
-        return False
+        if self._begun == 1 and self._between and not self._gone():
+            taker.learn(data, self.scope)
 
     def _parse(self, data: bytes) -> None:
         self._begun = 0

@@ -11,9 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.api.hot_path import HotLayer
+from app.domain.ports import CacheRead
 from tests.api.world import ORIGIN, World, user_token
 from tests.waiting import until
 
+MISS = CacheRead(body=None, token=None)
 RECOMMENDATION_ID = re.compile(rb"[0-9A-Z]{26}")
 USERS = [
     "u1",
@@ -220,3 +222,25 @@ def test_browser_of_a_user_still_needs_that_users_token(shared_world: World) -> 
     assert shared_world.call("GET", path, kind="pub").status_code == 403
     headers = {"X-User-Token": user_token("u1")}
     assert shared_world.call("GET", path, kind="pub", headers=headers).status_code == 200
+
+
+def test_request_looks_into_the_cache_once(settled: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[str] = []
+    cache = settled.services.recommend._cache
+    look, read = cache.look, cache.read
+
+    def counting_look(subjects: Any, key: str, done: Any) -> None:
+        looks.append("look")
+        look(subjects, key, lambda found: done(MISS))
+
+    async def counting_read(subjects: Any, key: str) -> CacheRead:
+        looks.append("read")
+        return await read(subjects, key)
+
+    monkeypatch.setattr(cache, "look", counting_look)
+    monkeypatch.setattr(cache, "read", counting_read)
+    hot, _ = layers(settled)
+    scope = scope_of(settled, "GET", "u1", "n=6", header_lists(settled, "sec", "Bearer ", []))
+    status, _, body = call(settled, hot, scope)
+    assert (status, looks) == (200, ["look"])
+    assert b'"served_by":"cache"' not in body

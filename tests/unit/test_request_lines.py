@@ -47,7 +47,7 @@ async def test_lines_reach_the_stream_without_a_flush() -> None:
     flush = quick.flush
     quick.flush = lambda: (flush(), reached.set())[0]  # type: ignore[method-assign]
     lines = RequestLines(quick)
-    lines.add(KIND, took_s=0.0012, request_id="r-1")
+    lines.add(KIND, 0.0012, "r-1")
     assert quick.getvalue() == ""
     await asyncio.wait_for(reached.wait(), 5)
     assert json.loads(quick.getvalue())["request_id"] == "r-1"
@@ -57,7 +57,7 @@ async def test_many_lines_are_not_held_back() -> None:
     quick = io.StringIO()
     lines = RequestLines(quick)
     for _ in range(HELD_LINES):
-        lines.add(KIND, took_s=0.0012, request_id="r-1")
+        lines.add(KIND, 0.0012, "r-1")
     assert len(quick.getvalue().splitlines()) == HELD_LINES
 
 

@@ -89,7 +89,7 @@ class HotPath:
     def __init__(self, *, services: Services, report: Report, drain: Drain) -> None:
         self._recommend, self._keys, self._quotas = services.recommend, services.keys, services.quotas
         self._drain, self._answered = drain, report.on("GET", ROUTE, 200)
-        self._cut = report.on("GET", ROUTE, 0)
+        self._report = report
         # What follows the path in a head, to the end of it. It holds a key, so only good ones come in.
         self._heads: dict[bytes, _Plain] = {}
         self._head_of: list[tuple[bytes, bytes]] | None = None
@@ -139,7 +139,8 @@ class HotPath:
         body = None if connection.leaving else self.kept(look, counted=counted)
         if body is None:
             if not connection.pass_on({LOOK: look, COUNTED: counted}):
-                self._cut(time.monotonic() - started, request_id)  # nobody is there to be answered
+                # Nobody is there to be answered.
+                self._report.on("GET", ROUTE, 0)(time.monotonic() - started, request_id)
             return
         headers = connection.server_state.default_headers
         if headers is not self._head_of:

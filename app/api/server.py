@@ -7,7 +7,6 @@ import errno
 import signal
 import socket
 from collections.abc import Callable, Sequence
-from functools import partial
 from time import monotonic
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -47,10 +46,11 @@ class DrainingServer(uvicorn.Server):
         *,
         drain: Drain,
         drain_s: float,
+        takers: Sequence[Taker] = (),
         tell: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(config)
-        self._tell = tell
+        self._takers, self._tell = takers, tell
         self._drain, self._drain_s = drain, drain_s
         self._stop_at: float | None = None
 
@@ -78,7 +78,7 @@ class DrainingServer(uvicorn.Server):
             self.servers.append(door)  # type: ignore[arg-type]  # closed and waited for as a server is
 
     def _protocol(self) -> asyncio.Protocol:
-        return TimedProtocol(self.config, self.server_state, self.lifespan.state)
+        return WireProtocol(self.config, self.server_state, self.lifespan.state, takers=self._takers)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop listening, let requests end, stop the application; in a hurry the requests are cut."""
@@ -133,7 +133,7 @@ def run(
         app,
         lifespan="on",
         ws="none",
-        http=partial(WireProtocol, takers=takers),  # type: ignore[arg-type]  # only ever called
+        http=WireProtocol,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -143,6 +143,6 @@ def run(
     )
     host, port = listener.getsockname()[:2]
     _log.info("server.listening", host=host, port=port)
-    DrainingServer(config, drain=drain, drain_s=drain_s, tell=tell).run(sockets=[listener])
+    DrainingServer(config, drain=drain, drain_s=drain_s, takers=takers, tell=tell).run(sockets=[listener])
     tell()
     _log.info("server.stopped")

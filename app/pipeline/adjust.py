@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from app.pipeline import blend
+from app.pipeline.candidates import Scores
 from app.pipeline.columns import FloatArray
 from app.pipeline.question import Question
 from app.pipeline.rules import lifts
@@ -17,8 +18,8 @@ def adjustments(question: Question) -> FloatArray | None:
     return None if not parts else np.asarray(sum(parts), dtype=np.float64)
 
 
-def adjusted(scores: FloatArray, by: FloatArray | None) -> FloatArray:
-    """float64 (items,): the scores themselves where nothing adjusts them, else z-scores with what does.
+def adjusted(scores: Scores, by: FloatArray | None) -> Scores:
+    """Float (items,): the scores themselves where nothing adjusts them, else z-scores with what does.
 
     What a source says nothing of stays at -inf: a boost moves an item, it does not make it a candidate.
     """

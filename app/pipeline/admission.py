@@ -2,16 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
 from app.domain.recommendations import Context, ExcludeSeen
-from app.pipeline.catalogue import CatalogueSnapshot
 from app.pipeline.clauses import kept_mask
-from app.pipeline.columns import BoolArray
+from app.pipeline.columns import BoolArray, IntArray
 from app.pipeline.question import Question
 from app.pipeline.rules import RuleKind
+
+
+@dataclass(frozen=True, slots=True)
+class Restriction:
+    """What one stage lets through: all but a few items, or those of a mask.
+
+    Attributes:
+        stage: Of the pipeline.
+        rule: In words: what it holds against an item.
+        without: int64 (some,): positions.
+        within: Bool (items,).
+    """
+
+    stage: str
+    rule: str
+    without: IntArray | None = None
+    within: BoolArray | None = None
+
+    def narrow(self, mask: BoolArray) -> None:
+        """Take from the mask what it does not let through."""
+        if self.without is not None:
+            mask[self.without] = False
+        if self.within is not None:
+            mask &= self.within
+
+    def lets_through(self, place: int) -> bool:
+        """Whether the item at the position passes."""
+        if self.without is not None and place in self.without:
+            return False
+        return self.within is None or bool(self.within[place])
 
 
 def admissible(question: Question) -> BoolArray:
@@ -23,48 +53,53 @@ def admissible(question: Question) -> BoolArray:
         mask = np.zeros(len(catalogue), dtype=np.bool_)
         mask[catalogue.positions(request.only_item_ids)] = True
         mask &= catalogue.eligible
-    for _, _, part in restrictions(question):
-        mask &= part
+    for part in restrictions(question):
+        part.narrow(mask)
     return mask
 
 
-def restrictions(question: Question) -> Iterator[tuple[str, str, BoolArray]]:
-    """Stage, rule and bool (items,) of what it lets through, for each restriction of the request."""
-    catalogue, request, past = question.catalogue, question.request, question.past
-    yield "disliked", "the person's events speak against it", _all_but(catalogue, past.disliked)
-    seen = request.exclude_seen or question.scenario.exclude_seen
-    if seen is ExcludeSeen.ALL:
-        yield "seen", "the person has met it before", _all_but(catalogue, past.seen)
-    elif seen is ExcludeSeen.PURCHASED:
-        yield "seen", "the person has bought it", _all_but(catalogue, past.purchased)
-    if request.only_item_ids is None:
-        yield "context", "it is what the list is about", _all_but(catalogue, _asked_about(request.context))
-    yield "excluded", "the request excludes it", _all_but(catalogue, request.exclude_item_ids)
+def restrictions(question: Question) -> Iterator[Restriction]:
+    """Each restriction of the request that leaves anything out, in the stages' order."""
+    catalogue, request = question.catalogue, question.request
+    for stage, rule, item_ids in _unwanted(question):
+        if item_ids:
+            yield Restriction(stage, rule, without=catalogue.positions(tuple(item_ids)))
     if question.shown is not None:
-        yield "paged", "an earlier page showed it", ~np.isin(catalogue.marks, question.shown)
+        within = ~np.isin(catalogue.marks, question.shown)
+        yield Restriction("paged", "an earlier page showed it", within=within)
     if request.category is not None:
-        yield "filter", "it is not of the category", catalogue.column("categories").holds(request.category)
+        within = catalogue.column("categories").holds(request.category)
+        yield Restriction("filter", "it is not of the category", within=within)
     if question.clause is not None:
-        yield "filter", "it does not satisfy the filter", question.clause.mask(catalogue, question.about)
+        within = kept_mask(question.clause, catalogue, question.about)
+        yield Restriction("filter", "it does not satisfy the filter", within=within)
     yield from _steered(question)
 
 
-def _steered(question: Question) -> Iterator[tuple[str, str, BoolArray]]:
+def _unwanted(question: Question) -> Iterator[tuple[str, str, Collection[str]]]:
+    """Stage, rule and ids of what is left out by name."""
+    request, past = question.request, question.past
+    yield "disliked", "the person's events speak against it", past.disliked
+    seen = request.exclude_seen or question.scenario.exclude_seen
+    if seen is ExcludeSeen.ALL:
+        yield "seen", "the person has met it before", past.seen
+    elif seen is ExcludeSeen.PURCHASED:
+        yield "seen", "the person has bought it", past.purchased
+    if request.only_item_ids is None:
+        yield "context", "it is what the list is about", _asked_about(request.context)
+    yield "excluded", "the request excludes it", request.exclude_item_ids
+
+
+def _steered(question: Question) -> Iterator[Restriction]:
     catalogue, scenario = question.catalogue, question.scenario
     if scenario.clause is not None:
         why = f"it does not satisfy the filter of the scenario {scenario.name}"
-        yield "scenario", why, kept_mask(scenario.clause, catalogue, question.about)
+        yield Restriction("scenario", why, within=kept_mask(scenario.clause, catalogue, question.about))
     for rule in question.rules:
         if rule.kind is RuleKind.EXCLUDE:
-            yield "rule", f"the rule {rule.name} excludes it", ~rule.mask(catalogue, question.about)
+            within = ~rule.mask(catalogue, question.about)
+            yield Restriction("rule", f"the rule {rule.name} excludes it", within=within)
 
 
 def _asked_about(context: Context) -> tuple[str, ...]:
     return (*context.basket, *([context.item_id] if context.item_id is not None else []))
-
-
-def _all_but(catalogue: CatalogueSnapshot, item_ids: frozenset[str] | tuple[str, ...]) -> BoolArray:
-    mask = np.ones(len(catalogue), dtype=np.bool_)
-    if item_ids:
-        mask[catalogue.positions(tuple(item_ids))] = False
-    return mask

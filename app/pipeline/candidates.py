@@ -17,6 +17,8 @@ from app.pipeline.columns import FloatArray, IntArray
 from app.pipeline.popularity import DailyCounts
 from app.pipeline.together import NOTHING_TOGETHER, Together
 
+Scores = NDArray[np.floating]
+
 BRAND_SHARE = 0.5
 """What an equal brand adds, where equal categories add 1."""
 
@@ -42,7 +44,7 @@ class ModelView:
     lineage: Positions
     lengths: NDArray[np.float32] | None
 
-    def scores(self, query: Query, catalogue: CatalogueSnapshot) -> FloatArray | None:
+    def scores(self, query: Query, catalogue: CatalogueSnapshot) -> Scores | None:
         """The model's scores for a query, or None where it knows no item of it.
 
         Raises:
@@ -50,9 +52,9 @@ class ModelView:
         """
         if not self.knows(query.item_ids, catalogue):
             return None
-        return self._spread(self.scorer.score([query])[0], catalogue)
+        return self._spread(self.scorer.score([query])[0])
 
-    def similar(self, place: int, catalogue: CatalogueSnapshot) -> FloatArray | None:
+    def similar(self, place: int, catalogue: CatalogueSnapshot) -> Scores | None:
         """Likeness to the item at a position: cosine of item vectors, else the model's answer to it alone."""
         item_idx = self.item_idx[place]
         if item_idx == 0:
@@ -61,7 +63,8 @@ class ModelView:
         if vectors is None or self.lengths is None:
             return self.scores(Query((catalogue.items[place].item_id,), (1.0,)), catalogue)
         likeness = (vectors @ vectors[item_idx]) / np.maximum(self.lengths * self.lengths[item_idx], 1e-12)
-        return self._spread(likeness, catalogue)
+        likeness[0] = -np.inf
+        return self._spread(likeness)
 
     def knows(self, item_ids: Sequence[str], catalogue: CatalogueSnapshot) -> bool:
         """Whether the model knows any of the items."""
@@ -90,18 +93,16 @@ class ModelView:
         rows = self.item_idx[positions]
         return vectors[rows].astype(np.float64) / np.maximum(self.lengths[rows], 1e-12)[:, None]
 
-    def _spread(self, by_item_idx: NDArray[np.float32], catalogue: CatalogueSnapshot) -> FloatArray:
-        values = by_item_idx[1:].astype(np.float64)
-        if np.isnan(values).any() or np.isposinf(values).any():
+    def _spread(self, by_item_idx: NDArray[np.float32]) -> Scores:
+        """float32 (items,), from float32 (n + 1,) whose column 0 is -inf."""
+        if not by_item_idx.max() < np.inf:  # NaN is the greatest of any.
             raise ModelFailedError
+        values = by_item_idx.take(self.item_idx)
         # A counted table says 0 of what it has never seen together; what it scores at or below that is no
         # advice. A network never gives an exact 0.
-        if (values == 0.0).any():
+        if (by_item_idx == 0.0).any():
             values[values <= 0.0] = -np.inf
-        out: FloatArray = np.full(len(catalogue), -np.inf)
-        known = self.places >= 0
-        out[self.places[known]] = values[known]
-        return out
+        return values
 
 
 def bind(scorer: Scorer, catalogue: CatalogueSnapshot, before: ModelView | None = None) -> ModelView:

@@ -154,13 +154,14 @@ class CatalogueSnapshot:
 
     def remembered(self, of: Hashable, make: Callable[[], NDArray[Scalar]]) -> NDArray[Scalar]:
         """An array over the items, read-only: made when it is first asked for, kept until an item changes."""
-        kept = self._remembered.get(of)
+        kept = self._remembered.pop(of, None)
         if kept is None:
             kept = make()
             kept.flags.writeable = False
-            if len(self._remembered) >= REMEMBERED:
-                self._remembered.clear()
-            self._remembered[of] = kept
+            # Callers' own filters come here too: what was asked for longest ago goes.
+            for oldest in tuple(self._remembered)[: len(self._remembered) + 1 - REMEMBERED]:
+                self._remembered.pop(oldest, None)
+        self._remembered[of] = kept
         return kept
 
     @property

@@ -10,13 +10,13 @@ import base64
 import binascii
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import fields
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.errors import FieldError, InvalidInputError
-from app.domain.recommendations import RecommendationRequest
+from app.domain.recommendations import RecommendationRequest, parts
 from app.pipeline.catalogue import CatalogueSnapshot
 from app.pipeline.columns import IntArray
 
@@ -25,6 +25,7 @@ DIGEST_BYTES = 8
 _LITTLE = np.dtype("<u4")
 _FREE = ("n", "cursor", "fields", "explain", "diversity")
 """What of a request may differ from one page to the next."""
+_ASKED = tuple(part.name for part in fields(RecommendationRequest) if part.name not in _FREE)
 
 
 def shown_before(request: RecommendationRequest, *, at: str = "") -> NDArray[np.uint32]:
@@ -53,16 +54,18 @@ def next_cursor(
     request: RecommendationRequest, positions: IntArray, catalogue: CatalogueSnapshot
 ) -> str | None:
     """Where the next page starts; None where this one is not full, or as many were shown as may be."""
+    if len(positions) < request.n:
+        return None
     shown = np.concatenate([shown_before(request), catalogue.marks[positions]])
-    if len(positions) < request.n or len(shown) >= SHOWN_AT_MOST:
+    if len(shown) >= SHOWN_AT_MOST:
         return None
     raw = _digest(request) + shown.astype(_LITTLE).tobytes()
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
 
 
 def _digest(request: RecommendationRequest) -> bytes:
-    asked = {name: value for name, value in asdict(request).items() if name not in _FREE}
-    text = json.dumps(asked, sort_keys=True, ensure_ascii=False)
+    asked = {name: getattr(request, name) for name in _ASKED}
+    text = json.dumps(asked, sort_keys=True, ensure_ascii=False, default=parts)
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=DIGEST_BYTES).digest()
 
 

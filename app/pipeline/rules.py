@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from itertools import chain
 
 import numpy as np
 
@@ -20,6 +21,8 @@ from app.pipeline.scenarios import OVER_A_GIVEN_LIST
 
 PINNED = "pinned"
 """What the answer calls the source of a pinned item."""
+AT_ONCE = 1024
+"""Items looked at under caps before those that are left no place are taken out of the rest."""
 CALLERS_OWN = frozenset(OVER_A_GIVEN_LIST)
 """Scenarios over a list of the caller's own: only rules that name them act there."""
 
@@ -182,13 +185,43 @@ def pins(rules: Sequence[Rule], catalogue: CatalogueSnapshot, mask: BoolArray) -
     return sorted(taken.items())
 
 
+@dataclass(frozen=True, slots=True)
+class _Cap:
+    """A cap, the items that it counts, and how many of each value stand in the list."""
+
+    rule: Rule
+    mask: BoolArray
+    counts: Counter[Token] = field(default_factory=Counter)
+
+    def values(self, positions: IntArray, catalogue: CatalogueSnapshot) -> list[tuple[Token, ...]]:
+        """What each position is counted by; nothing where the cap does not speak of it."""
+        held = self._held(positions, catalogue)
+        return [
+            values if counted else ()
+            for values, counted in zip(held, self.mask[positions].tolist(), strict=True)
+        ]
+
+    def _held(self, positions: IntArray, catalogue: CatalogueSnapshot) -> list[tuple[Token, ...]]:
+        if self.rule.field is None:
+            return [(True,)] * len(positions)
+        column = catalogue.column(self.rule.field)
+        sets, numbers = column.vocabulary.sets, column.numbers[positions]
+        held = [sets[code] for code in column.codes[positions].tolist()]
+        for number in np.flatnonzero(~np.isnan(numbers)).tolist():
+            held[number] = (*held[number], float(numbers[number]))
+        return held
+
+    def is_spent(self, values: tuple[Token, ...]) -> bool:
+        """Whether one of the values has all its places."""
+        return any(self.counts[value] >= self.rule.most for value in values)
+
+
 class Caps:
     """Counts what stands in a list, and says what a cap leaves out of the rest of it."""
 
     def __init__(self, rules: Sequence[Rule], catalogue: CatalogueSnapshot, about: int | None) -> None:
         self._catalogue = catalogue
-        self._caps = [(rule, rule.mask(catalogue, about)) for rule in rules if rule.kind is RuleKind.CAP]
-        self._counts: list[Counter[Token]] = [Counter() for _ in self._caps]
+        self._caps = [_Cap(rule, rule.mask(catalogue, about)) for rule in rules if rule.kind is RuleKind.CAP]
 
     def __bool__(self) -> bool:
         return bool(self._caps)
@@ -196,43 +229,48 @@ class Caps:
     def leave(self) -> BoolArray:
         """Bool (items,): what the caps leave a place to, beside what stands in the list."""
         left = np.ones(len(self._catalogue), dtype=np.bool_)
-        for (rule, mask), counts in zip(self._caps, self._counts, strict=True):
-            spent = [value for value, count in counts.items() if count >= rule.most]
-            if spent and rule.field is None:
-                left &= ~mask
-            elif spent and rule.field is not None:
-                left &= ~(mask & self._catalogue.column(rule.field).holds_any(spent))
+        for cap in self._caps:
+            spent = [value for value, count in cap.counts.items() if count >= cap.rule.most]
+            if spent and cap.rule.field is None:
+                left &= ~cap.mask
+            elif spent and cap.rule.field is not None:
+                left &= ~(cap.mask & self._catalogue.column(cap.rule.field).holds_any(spent))
         return left
 
     def against(self, position: int) -> Rule | None:
         """The rule that leaves no place for the item, if any."""
-        for (rule, mask), counts in zip(self._caps, self._counts, strict=True):
-            if mask[position] and any(counts[value] >= rule.most for value in self._values(rule, position)):
-                return rule
-        return None
+        at = np.array([position], dtype=np.int64)
+        return next((cap.rule for cap in self._caps if cap.is_spent(*cap.values(at, self._catalogue))), None)
 
     def count(self, positions: Iterable[int]) -> None:
         """These stand in the list."""
-        for position in positions:
-            for (rule, mask), counts in zip(self._caps, self._counts, strict=True):
-                if mask[position]:
-                    counts.update(self._values(rule, position))
+        if self._caps:
+            at = np.array([*positions], dtype=np.int64)
+            for cap in self._caps:
+                cap.counts.update(chain.from_iterable(cap.values(at, self._catalogue)))
 
     def kept(self, order: IntArray, most: int) -> IntArray:
         """Those of the order that the caps leave, counted as standing in the list; at most so many."""
         picked: list[int] = []
-        for position in order.tolist():
-            if len(picked) == most:
-                break
-            if self.against(position) is None:
-                self.count([position])
-                picked.append(position)
+        while len(order) and len(picked) < most:
+            picked += self._kept(order[:AT_ONCE], most - len(picked))
+            order = order[AT_ONCE:]
+            if len(order):
+                order = order[self.leave()[order]]
         return np.array(picked, dtype=np.int64)
 
-    def _values(self, rule: Rule, position: int) -> tuple[Token, ...]:
-        if rule.field is None:
-            return (True,)
-        column = self._catalogue.column(rule.field)
-        held = column.vocabulary.sets[column.codes[position]]
-        number = column.numbers[position]
-        return held if np.isnan(number) else (*held, float(number))
+    def _kept(self, order: IntArray, most: int) -> list[int]:
+        # One by one, as each that is kept may leave no place to a later one.
+        values = [cap.values(order, self._catalogue) for cap in self._caps]
+        picked: list[int] = []
+        for number, position in enumerate(order.tolist()):
+            if len(picked) == most:
+                break
+            own = [(cap, held[number]) for cap, held in zip(self._caps, values, strict=True)]
+            if any(cap.is_spent(held) for cap, held in own):
+                continue
+            for cap, held in own:
+                for value in held:
+                    cap.counts[value] += 1
+            picked.append(position)
+        return picked

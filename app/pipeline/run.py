@@ -10,6 +10,7 @@ import numpy as np
 from app.pipeline import blend
 from app.pipeline.adjust import adjusted, adjustments
 from app.pipeline.admission import admissible
+from app.pipeline.candidates import Scores
 from app.pipeline.columns import BoolArray, FloatArray, IntArray
 from app.pipeline.question import Question
 from app.pipeline.rerank import diversified, likeness_vectors, pool_size
@@ -71,7 +72,7 @@ class _Draft:
     def missing(self) -> int:
         return self.n - len(self.sources)
 
-    def best(self, scores: FloatArray, most: int, rank: IntArray) -> IntArray:
+    def best(self, scores: Scores, most: int, rank: IntArray) -> IntArray:
         """The best that may stand in the list beside what stands there, at most so many; they are taken."""
         if not self.caps:
             picked = blend.top(scores, self.mask, most, rank)
@@ -166,20 +167,26 @@ def _take_own(question: Question, draft: _Draft) -> int:
     ]
     if not parts or draft.n <= 0 or not draft.mask.any():
         return 0
-    z_scores = blend.blended([(weight, scores) for weight, scores, _ in parts])
-    if draft.by is not None:
-        z_scores = z_scores + draft.by
-    picked = _diverse(question, draft, z_scores) if question.diversity > 0 else None
+    # The scores of one source are in the order of their z-scores: those of what is picked are enough.
+    alone = len(parts) == 1 and draft.by is None
+    scores = parts[0][1] if alone else _added([(weight, scores) for weight, scores, _ in parts], draft.by)
+    picked = _diverse(question, draft, scores) if question.diversity > 0 else None
     if picked is None:
-        picked = draft.best(z_scores, draft.n, question.catalogue.rank)
-    draft.take(picked, blend.shares(z_scores[picked]), named(parts[0][2], question))
+        picked = draft.best(scores, draft.n, question.catalogue.rank)
+    z_scores = blend.on_scale(scores[picked], *blend.scale(scores)) if alone else scores[picked]
+    draft.take(picked, blend.shares(z_scores), named(parts[0][2], question))
     return len(draft.sources)
 
 
-def _diverse(question: Question, draft: _Draft, z_scores: FloatArray) -> IntArray | None:
+def _added(parts: Sequence[tuple[float, Scores]], by: FloatArray | None) -> FloatArray:
+    z_scores = blend.blended(parts)
+    return z_scores if by is None else z_scores + by
+
+
+def _diverse(question: Question, draft: _Draft, scores: Scores) -> IntArray | None:
     """The head of the list, reranked; None where there is no head."""
     catalogue, diversity = question.catalogue, question.diversity
-    pool = blend.top(z_scores, draft.mask, pool_size(draft.n, diversity), catalogue.rank)
+    pool = blend.top(scores, draft.mask, pool_size(draft.n, diversity), catalogue.rank)
     if not len(pool):
         return None
     own = question.model.unit_vectors(pool) if question.model is not None else None

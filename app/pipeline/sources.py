@@ -10,6 +10,7 @@ from app.domain.recommendations import RecommendationRequest
 from app.domain.types import Query
 from app.pipeline import candidates, scenarios
 from app.pipeline.buy_again import buy_again
+from app.pipeline.candidates import Scores
 from app.pipeline.columns import BoolArray, FloatArray
 from app.pipeline.explore import draw
 from app.pipeline.history import Past
@@ -26,8 +27,8 @@ def named(source: str, question: Question) -> str:
     return source
 
 
-def scores_of(source: str, question: Question, mask: BoolArray) -> FloatArray | None:
-    """float64 (items,) of a source, or None where it has nothing to say.
+def scores_of(source: str, question: Question, mask: BoolArray) -> Scores | None:
+    """Float (items,) of a source, or None where it has nothing to say.
 
     Args:
         source: Its name.
@@ -94,7 +95,7 @@ def _latest_scores(question: Question) -> FloatArray:
     return scores if whole else np.where(catalogue.in_range, scores, -np.inf)
 
 
-def _model_scores(source: str, question: Question) -> FloatArray | None:
+def _model_scores(source: str, question: Question) -> Scores | None:
     model, catalogue = question.model, question.catalogue
     assert model is not None  # noqa: S101  # the caller has looked
     if source == scenarios.PERSONAL:
@@ -123,7 +124,7 @@ def _window_start(question: Question, days: int) -> float:
     return question.popularity.made_at.timestamp() - days * SECONDS_PER_DAY
 
 
-_OWN: Mapping[str, Callable[[Question], FloatArray | None]] = {
+_OWN: Mapping[str, Callable[[Question], Scores | None]] = {
     scenarios.LATEST: _latest_scores,
     scenarios.CATALOGUE: _catalogue_scores,
     scenarios.CONTENT: _content_scores,
@@ -134,10 +135,10 @@ _OWN: Mapping[str, Callable[[Question], FloatArray | None]] = {
 _SHARED = frozenset({scenarios.POPULAR, scenarios.TRENDING, scenarios.CONTENT, scenarios.TOGETHER})
 
 
-def shares_of(source: str, scores: FloatArray) -> FloatArray:
+def shares_of(source: str, scores: Scores) -> FloatArray:
     """Raw scores of a fallback source as shares of its best; plain steps where the scale has no meaning."""
     if source in _SHARED and len(scores):
-        shares: FloatArray = scores / scores[0]
+        shares: FloatArray = np.asarray(scores / scores[0], dtype=np.float64)
         return shares
     return steps(len(scores))
 

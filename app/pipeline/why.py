@@ -31,9 +31,9 @@ def dropped(question: Question, place: int, made: Listed) -> tuple[str, str]:
     if not question.catalogue.eligible[place]:
         state = "deleted" if item.deleted else "hidden" if item.hidden else "out of stock"
         return "catalogue", f"it is {state}"
-    for stage, rule, mask in restrictions(question):
-        if not mask[place]:
-            return stage, rule
+    for part in restrictions(question):
+        if not part.lets_through(place):
+            return part.stage, part.rule
     caps = Caps(question.rules, question.catalogue, question.about)
     caps.count(made.positions.tolist())
     capped = caps.against(place)

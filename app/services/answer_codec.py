@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ from app.domain.recommendations import (
     RecommendationRequest,
     RecommendedItem,
     ServedBy,
+    parts,
 )
 
 FORMAT = "3"
@@ -45,7 +46,7 @@ def list_key(
 
 
 def _digest(rest: object) -> str:
-    asked = json.dumps(rest, sort_keys=True, ensure_ascii=False, default=asdict)
+    asked = json.dumps(rest, sort_keys=True, ensure_ascii=False, default=parts)
     return hashlib.blake2b(asked.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
@@ -111,10 +112,10 @@ def facts_of(answer: Recommendation) -> Facts:
 def decoded(body: bytes, *, recommendation_id: str) -> Recommendation | None:
     """The answer under a new id, or None where the bytes are none."""
     try:
-        parts = json.loads(body)
-        items = tuple(_item(item) for item in parts.pop("items"))
-        served_by = ServedBy(parts.pop("served_by"))
-        return Recommendation(recommendation_id=recommendation_id, served_by=served_by, items=items, **parts)
+        kept = json.loads(body)
+        items = tuple(_item(item) for item in kept.pop("items"))
+        served_by = ServedBy(kept.pop("served_by"))
+        return Recommendation(recommendation_id=recommendation_id, served_by=served_by, items=items, **kept)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 

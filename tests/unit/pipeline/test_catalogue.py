@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.types import Item
-from app.pipeline.catalogue import CatalogueSnapshot, empty_catalogue
+from app.pipeline.catalogue import REMEMBERED, CatalogueSnapshot, empty_catalogue
 from tests.unit.pipeline.build import catalogue, item
 
 
@@ -121,6 +121,15 @@ def test_array_is_remembered_until_an_item_changes() -> None:
         first[0] = 1.0
     snapshot.with_changes([item("a", price="2")], revision=2).remembered("x", make)
     assert len(made) == 2
+
+
+def test_array_asked_for_again_outlives_many_asked_for_once() -> None:
+    snapshot = catalogue("a")
+    kept = snapshot.remembered("rule", lambda: np.zeros(1))
+    for number in range(3 * REMEMBERED):
+        snapshot.remembered(number, lambda: np.zeros(1))
+        assert snapshot.remembered("rule", lambda: np.ones(1)) is kept
+    assert snapshot.remembered(0, lambda: np.ones(1))[0] == 1.0, "forgotten, and made again"
 
 
 def test_newest_are_ordered_by_date_then_id_with_the_undated_last() -> None:

@@ -23,6 +23,8 @@ from benchmarks.serving import answers, claims, footprint, freshness, ingest, pi
 from benchmarks.serving.claims import Claim
 from benchmarks.serving.shop import Shop
 
+SIZES = (1000, 12_000, 100_000)
+"""Catalogues, in items, for which one list is timed."""
 PARTS = ("answers", "together", "footprint", "freshness", "ingest")
 
 
@@ -52,8 +54,12 @@ def main() -> int:
             "claims": [claim.body() for claim in found],
         }
         if not given.only:
-            body["curve"] = answers.curve(stocked(folder, 12_000), seconds=given.seconds)
-            pictures.draw(body["curve"], given.out.with_suffix(".png"))
+            small = stocked(folder, 12_000)
+            body["curve"] = answers.curve(small, seconds=given.seconds)
+            body["offered"] = answers.under_offers(small, seconds=given.seconds)
+            shops = (stocked(folder, items) for items in SIZES)
+            body["sizes"] = [together.one_list(shop, seconds=given.seconds) for shop in shops]
+            pictures.draw(body, given.out.with_suffix(".png"))
     write(body, given.out)
     return 0 if all(claim.holds for claim in found) else 1
 

@@ -12,6 +12,7 @@ from typing import Any
 from benchmarks.serving import claims, servers
 from benchmarks.serving.claims import Claim, Target
 from benchmarks.serving.load import Load, Measured, run
+from benchmarks.serving.offered import offered
 from benchmarks.serving.servers import Running
 from benchmarks.serving.shop import Shop
 
@@ -23,6 +24,8 @@ LIVE_BODY = json.dumps(
 )
 PATIENT = {"recommend_deadline_s": "30", "limit_sec_per_minute": servers.UNLIMITED}
 CONNECTIONS = (1, 2, 4, 8, 16, 32, 64)
+OFFERED = (0.1, 0.25, 0.5, 0.7, 0.9, 1.1)
+"""Shares of what 32 connections get that ask as fast as they are answered."""
 
 
 def measured(shop: Shop, *, rounds: int, seconds: float) -> Iterator[Claim]:
@@ -77,6 +80,31 @@ def curve(shop: Shop, *, seconds: float) -> list[dict[str, float]]:
             load = Load(PATH, key, spread=PEOPLE, connections=connections)
             done = run(load, port=ours.port, seconds=seconds)
             rows.append({"connections": connections, "rate": round(done.rate), "p99_ms": done.p99_ms})
+    return rows
+
+
+def under_offers(shop: Shop, *, seconds: float) -> list[dict[str, float | str]]:
+    """Kept and live lists by the requests a second that are offered: what is answered, p50 and p99."""
+    key = {"Authorization": f"Bearer {shop.key}"}
+    live = Load("/v1/recommendations", key | {"Content-Type": "application/json"}, body=LIVE_BODY)
+    loads = {"kept": Load(PATH, key, spread=PEOPLE), "live": live}
+    rows: list[dict[str, float | str]] = []
+    with servers.redis() as redis, servers.service(shop.settings | PATIENT | {"redis_url": redis}) as ours:
+        keep(ours, key)
+        for lists, load in loads.items():
+            most = run(load, port=ours.port, seconds=seconds).rate
+            for turn, share in enumerate(OFFERED, start=1):
+                done = offered(load, port=ours.port, rate=share * most, seconds=seconds, turn=turn)
+                rows.append(
+                    {
+                        "lists": lists,
+                        "offered": round(share * most),
+                        "rate": round(done.rate),
+                        "p50_ms": round(done.p50_ms, 2),
+                        "p99_ms": round(done.p99_ms, 2),
+                        "failed": done.failed,
+                    }
+                )
     return rows
 
 

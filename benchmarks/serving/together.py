@@ -44,6 +44,27 @@ def measured(shop: Shop, target: Target, *, rounds: int, seconds: float) -> Clai
     return Claim(target, claims.ratio(together, alone), f"one by one, {rates['alone']} a second", rates)
 
 
+def one_list(shop: Shop, *, seconds: float) -> dict[str, float]:
+    """What one list takes in the thread that makes lists, asked alone; the model's own part beside it."""
+    bench = Bench(half_life_days=14.0, metrics=Metrics())
+    asks = list(_asks(shop))
+    scorer = asks[0][0].scorer
+    assert scorer is not None  # every plan has it
+    whole, scored = [], []
+    began = perf_counter()
+    for plan, material in itertools.cycle(asks):
+        start = perf_counter()
+        bench.answer(plan, material)
+        whole.append(perf_counter() - start)
+        start = perf_counter()
+        scorer.score([material.past.query])
+        scored.append(perf_counter() - start)
+        if perf_counter() - began > seconds:
+            break
+    ms = [round(1000 * float(value), 3) for value in (*np.percentile(whole, (50, 99)), np.median(scored))]
+    return {"items": shop.items, "p50_ms": ms[0], "p99_ms": ms[1], "model_p50_ms": ms[2]}
+
+
 def _rate(bench: Bench, batches: list[list[tuple[Plan, Material]]], seconds: float) -> float:
     began, made = perf_counter(), 0
     for batch in itertools.cycle(batches):

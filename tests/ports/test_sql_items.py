@@ -233,3 +233,20 @@ async def test_item_log_gives_every_item_that_is_there_by_id(stores: Stores) -> 
     found = [item for batch in stores.item_log.scan() for item in batch]
     assert [item.item_id for item in found] == ["a", "b", WHOLE.item_id]
     assert found == [await stores.items.get(item.item_id) for item in found]
+
+
+@pytest.mark.parametrize("stores", ["sqlite", "postgres"], indirect=True)
+async def test_items_read_together_share_their_equal_values(stores: Stores) -> None:
+    await stores.items.put(
+        [
+            Item(item_id=item_id, categories=("mugs", "kitchen"), price=Decimal("9.50"), currency="EUR")
+            for item_id in ("a", "b")
+        ]
+    )
+    one, other = await stores.items.changed_since(0)
+    assert (one.item_id, other.item_id) == ("a", "b")
+    assert one.categories == ("mugs", "kitchen")
+    assert one.categories is other.categories
+    assert one.currency is other.currency
+    assert one.price is other.price
+    assert one.created_at is other.updated_at

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,6 +20,8 @@ from app.domain.money import stored_money
 from app.domain.ports import Clock
 from app.domain.search import folded, search_text
 from app.domain.types import Item, Page
+
+T = TypeVar("T")
 
 LOAD_DEADLINE_S = 30.0
 _KEY = ("tenant", "item_id")
@@ -133,7 +136,9 @@ class SqlItemStore:
             .where(self._mine, items.c.revision > revision)
             .order_by(items.c.revision, items.c.item_id)
         )
-        return await self._database.fetch_long(statement, item_of, deadline_s=LOAD_DEADLINE_S)
+        # Thousands of items stay in memory, and share their category, brand, currency and moments.
+        read = partial(item_of, same=Same())
+        return await self._database.fetch_long(statement, read, deadline_s=LOAD_DEADLINE_S)
 
     def _in_category(self, category: str) -> sa.ColumnElement[bool]:
         unpack = sa.func.json_each if self._database.is_sqlite else sa.func.json_array_elements_text
@@ -174,24 +179,42 @@ class SqlItemStore:
         }
 
 
-def item_of(row: sa.Row[Any]) -> Item:
-    """A row of the table as the domain's type."""
+class Same:
+    """Gives the first of equal values for each of them, so that the others need no memory."""
+
+    __slots__ = ("_kept",)
+
+    def __init__(self) -> None:
+        self._kept: dict[Any, Any] = {}
+
+    def __call__(self, value: T) -> T:
+        """The first value that was equal to this one."""
+        first: T = self._kept.setdefault(value, value)
+        return first
+
+
+def _itself(value: T) -> T:
+    return value
+
+
+def item_of(row: sa.Row[Any], *, same: Callable[[Any], Any] = _itself) -> Item:
+    """A row of the table as the domain's type, its values passed through `same`."""
     return Item(
         item_id=row.item_id,
         title=row.title,
         description=row.description,
-        categories=tuple(row.categories),
-        price=row.price,
-        currency=row.currency,
+        categories=same(tuple(row.categories)),
+        price=same(row.price),
+        currency=same(row.currency),
         image_url=row.image_url,
         url=row.url,
-        brand=row.brand,
+        brand=same(row.brand),
         in_stock=row.in_stock,
         hidden=row.hidden,
-        published_at=row.published_at,
+        published_at=same(row.published_at),
         attributes=row.attributes,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
+        created_at=same(row.created_at),
+        updated_at=same(row.updated_at),
         revision=row.revision,
         cold=row.cold,
         deleted=row.deleted,

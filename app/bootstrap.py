@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -41,6 +41,7 @@ from app.domain.weights import DEFAULT_WEIGHTS, EventWeight
 from app.services.catalogue import Catalogue
 from app.services.catalogue_stamp import CatalogueStamp
 from app.services.container import Services
+from app.services.experiments import Experiments
 from app.services.exposures import Exposures
 from app.services.health import Health
 from app.services.ingest import Ingest
@@ -165,8 +166,8 @@ def build(base: Foundation) -> Services:
     """
     settings, stores = base.settings, base.stores
     _make_scratch(settings)
-    models, steering = make_models(base), make_steering(base)
-    stamp = CatalogueStamp(base.cache)
+    steering, stamp = make_steering(base), CatalogueStamp(base.cache)
+    models = make_models(base, wanted=lambda: steering.current.model_versions)
     ingest = Ingest(
         events=stores.events,
         cache=base.cache,
@@ -185,6 +186,13 @@ def build(base: Foundation) -> Services:
     recommend = make_recommend(base, models, catalogue, popularity, steering, exposures=exposures)
     return Services(
         catalogue=Catalogue(items=stores.items, stamp=stamp),
+        experiments=Experiments(
+            definitions=stores.definitions,
+            live=steering,
+            models=models,
+            audit=stores.audit,
+            clock=base.clock,
+        ),
         exposures=exposures,
         health=Health(items=stores.items, cache=base.cache, models=models, ingest=ingest),
         ingest=ingest,
@@ -234,14 +242,16 @@ def make_quotas(base: Foundation) -> Quotas:
     )
 
 
-def make_models(base: Foundation) -> ModelRegistry:
-    """The registry of model versions."""
+def make_models(base: Foundation, *, wanted: Callable[[], Sequence[str]] = tuple) -> ModelRegistry:
+    """The registry of model versions; `wanted` gives those that experiments ask."""
     return ModelRegistry(
         versions=base.stores.versions,
         artifacts=base.artifacts,
         loader=base.loader,
         audit=base.stores.audit,
         metrics=base.metrics,
+        wanted=wanted,
+        most_beside=base.settings.experiment_models,
     )
 
 

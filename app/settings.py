@@ -85,6 +85,12 @@ class Settings(BaseSettings):
     exposures_keep_days: float = Field(
         default=90.0, gt=0, le=36_500, description="Days that answered lists are kept for the online figures."
     )
+    experiment_models: int = Field(
+        default=1,
+        ge=0,
+        le=8,
+        description="Model versions that experiments may keep loaded beside the live one in each process.",
+    )
     retrain_model: str = Field(
         default="auto", description="What a retraining fits where the call names nothing."
     )

@@ -183,6 +183,9 @@ class NoModels:
 
     current: None = None
 
+    def beside(self, version: str) -> None:
+        """None is loaded."""
+
 
 async def opened(folder: Path, items: Sequence[Item]) -> Shop:
     """The service over stores in memory."""

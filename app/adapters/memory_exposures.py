@@ -35,7 +35,7 @@ class MemoryExposureStore:
         cells: dict[Cell, list[Exposure]] = {}
         for one in self._state.exposures.values():
             if since <= one.shown_at < until and scenario in {None, one.scenario}:
-                cell = Cell(one.scenario, one.variant, one.model_version or "")
+                cell = Cell(one.scenario, one.experiment or "", one.variant, one.model_version or "")
                 cells.setdefault(cell, []).append(one)
         return [self._outcome(cell, cells[cell]) for cell in sorted(cells)]
 

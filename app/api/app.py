@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from app import __version__
 from app.api import (
+    routes_admin_experiments,
     routes_admin_jobs,
     routes_admin_keys,
     routes_admin_models,
@@ -55,6 +56,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     routes_admin_models.router,
     routes_admin_keys.router,
     routes_admin_steering.router,
+    routes_admin_experiments.router,
     routes_admin_online.router,
 )
 

@@ -31,7 +31,7 @@ async def online(
     until: Until = None,
     scenario: ScenarioName = None,
 ) -> OnlineAnswer:
-    """Clicks, carts, purchases and revenue by scenario, variant and model version, with 95 % intervals.
+    """What lists brought by scenario, experiment, variant and model version, with 95 % intervals.
 
     An event counts for the list whose `recommendation_id` it carries, however late it comes.
     """

@@ -41,6 +41,7 @@ class OutcomeAnswer(Answer):
     """What came of the lists of one scenario, variant and model version."""
 
     scenario: str
+    experiment: Annotated[str | None, Field(description="Null: lists in no experiment.")]
     variant: str
     model_version: Annotated[str | None, Field(description="Null: lists without a model.")]
     impressions: Annotated[int, Field(description="Lists answered.")]
@@ -58,6 +59,7 @@ class OutcomeAnswer(Answer):
         shown = outcome.impressions
         return cls(
             scenario=outcome.cell.scenario,
+            experiment=outcome.cell.experiment or None,
             variant=outcome.cell.variant,
             model_version=outcome.cell.model_version or None,
             impressions=shown,

@@ -84,6 +84,7 @@ ANSWER_EXAMPLE: dict[str, Any] = {
     ],
     "filled": 0,
     "next_cursor": "WAwdjjZNHmfX7zHv",
+    "experiment": None,
 }
 
 
@@ -274,7 +275,7 @@ class RecommendationAnswer(Answer):
 
     recommendation_id: str = Field(description="Echo it in events: clicks and sales are attributed by it.")
     scenario: str
-    variant: str
+    variant: str = Field(description="Of the experiment; `control` where the list is in none.")
     model_version: str | None
     served_by: Literal["model", "cache", "stale", "fallback"]
     degraded: bool
@@ -284,6 +285,7 @@ class RecommendationAnswer(Answer):
     next_cursor: str | None = Field(
         description="For the next page of `POST /v1/recommendations`; null at the end, or after 500 items."
     )
+    experiment: str | None = Field(description="The experiment that the variant is of; null: none.")
 
 
 class PageAnswer(Answer):

@@ -85,6 +85,7 @@ def exposure_json(exposure: Exposure) -> JsonObject:
             "anonymous_id": subject.anonymous_id,
             "session_id": subject.session_id,
             "scenario": exposure.scenario,
+            "experiment": exposure.experiment,
             "variant": exposure.variant,
             "model_version": exposure.model_version,
             "served_by": exposure.served_by,

@@ -21,6 +21,7 @@ class Exposure:
 
     Attributes:
         shown_at: UTC, when it was answered.
+        experiment: None where the list was in none.
     """
 
     recommendation_id: str
@@ -31,6 +32,7 @@ class Exposure:
     served_by: str
     item_ids: tuple[str, ...]
     shown_at: datetime
+    experiment: str | None = None
 
     @property
     def session(self) -> str:
@@ -47,9 +49,10 @@ class Exposure:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Cell:
-    """Lists of one kind; a model version that is empty stands for none."""
+    """Lists of one kind; an experiment or a model version that is empty stands for none."""
 
     scenario: str
+    experiment: str
     variant: str
     model_version: str
 

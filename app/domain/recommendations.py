@@ -119,6 +119,7 @@ class Recommendation:
     """An answer.
 
     Attributes:
+        experiment: The experiment whose variant it is; None where it is in none.
         filled: How many places the fallback chain filled.
         degraded: Something that should have taken part did not; `reason` names it.
         next_cursor: Where the next page of this list starts.
@@ -134,6 +135,7 @@ class Recommendation:
     items: tuple[RecommendedItem, ...]
     filled: int
     next_cursor: str | None = None
+    experiment: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

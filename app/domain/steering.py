@@ -1,4 +1,4 @@
-"""What an administrator has written down: scenarios, rules, settings, each in numbered versions."""
+"""What an administrator has written down, each in numbered versions."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ class DefinitionKind(StrEnum):
     SCENARIO = "scenario"
     RULE = "rule"
     SETTING = "setting"
+    EXPERIMENT = "experiment"
 
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """One version of a scenario, a rule or a setting; the newest version of a name counts.
+    """One version of a scenario, a rule, an experiment or a setting; the newest version of a name counts.
 
     Attributes:
         version: 1 for the first under this name, rising, never given twice.

@@ -20,7 +20,7 @@ from app.domain.recommendations import (
     parts,
 )
 
-FORMAT = "3"
+FORMAT = "4"
 """Changed with the meaning of the bytes, so that two releases never read each other's lists."""
 # The routes' own writer of JSON, so that a kept list is, byte for byte, what a route would answer.
 _WIRE = TypeAdapter(Recommendation)
@@ -38,9 +38,12 @@ def list_key(
     model_version: str | None,
     counts_version: str | None,
     steering_version: str,
+    arm: tuple[str, str] | None = None,
 ) -> str:
     """What tells this list from every other one of the same subject."""
     asked = f"{FORMAT}|{request.scenario}|{request.n}|{model_version}|{counts_version}|{steering_version}"
+    if arm is not None:
+        asked += f"|{arm[0]}/{arm[1]}"
     rest = _REST(request)
     return asked if rest == _PLAIN else f"{asked}|{_digest(rest)}"
 
@@ -72,6 +75,7 @@ class Facts(NamedTuple):
     """What is written down of an answer that was shown."""
 
     scenario: str
+    experiment: str | None
     variant: str
     model_version: str | None
     served_by: str
@@ -88,6 +92,7 @@ class _Kept(msgspec.Struct):
     model_version: str | None
     served_by: str
     items: list[_KeptItem]
+    experiment: str | None = None
 
 
 _KEPT = msgspec.json.Decoder(_Kept)
@@ -100,13 +105,20 @@ def facts(body: bytes) -> Facts | None:
     except msgspec.DecodeError:
         return None
     item_ids = tuple(item.item_id for item in kept.items)
-    return Facts(kept.scenario, kept.variant, kept.model_version, kept.served_by, item_ids)
+    return Facts(kept.scenario, kept.experiment, kept.variant, kept.model_version, kept.served_by, item_ids)
 
 
 def facts_of(answer: Recommendation) -> Facts:
     """Those of an answer."""
     item_ids = tuple(item.item_id for item in answer.items)
-    return Facts(answer.scenario, answer.variant, answer.model_version, answer.served_by.value, item_ids)
+    return Facts(
+        answer.scenario,
+        answer.experiment,
+        answer.variant,
+        answer.model_version,
+        answer.served_by.value,
+        item_ids,
+    )
 
 
 def decoded(body: bytes, *, recommendation_id: str) -> Recommendation | None:

@@ -26,6 +26,7 @@ from app.pipeline import explain, why
 from app.pipeline.candidates import ModelView, PopularView, bind, popular_view, popular_view_over
 from app.pipeline.catalogue import CatalogueSnapshot
 from app.pipeline.clauses import Clause
+from app.pipeline.experiments import CONTROL, Arm
 from app.pipeline.heard import HeardScorer
 from app.pipeline.history import NO_PAST, Past
 from app.pipeline.paging import next_cursor
@@ -55,6 +56,7 @@ class Plan:
         steering_version: What scenario and rules are of.
         fading: How old counts are taken.
         shown: Marks of what earlier pages of the list showed.
+        arm: The variant of an experiment that it is made by.
     """
 
     request: RecommendationRequest
@@ -65,6 +67,7 @@ class Plan:
     steering_version: str = ""
     fading: CountsFading = DEFAULT_FADING
     shown: NDArray[np.uint32] | None = None
+    arm: Arm | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,8 @@ class Bench:
     def __init__(self, *, metrics: Metrics) -> None:
         self._metrics = metrics
         self._model: ModelView | None = None
+        self._beside: dict[str, ModelView] = {}
+        self._beside_as_of = ""
         self._popular: PopularView | None = None
 
     def answers(self, asks: Sequence[tuple[Plan, Material]]) -> list[Recommendation | Exception]:
@@ -144,7 +149,8 @@ class Bench:
         return Recommendation(
             recommendation_id="",
             scenario=plan.scenario.name,
-            variant="control",
+            variant=CONTROL if plan.arm is None else plan.arm.variant,
+            experiment=None if plan.arm is None else plan.arm.experiment,
             model_version=plan.scorer.version if plan.scorer is not None else None,
             served_by=_served_by(own, degraded),
             degraded=degraded is not None,
@@ -199,17 +205,28 @@ class Bench:
         if plan.scorer is None:
             return question, listed(question), material.degraded
         try:
-            self._model = bind(plan.scorer, material.catalogue, self._model)
+            model = self._bound(plan, plan.scorer, material.catalogue)
             known = heard.get(id(plan.scorer))
-            model = self._model if known is None else replace(self._model, scorer=known)
+            model = model if known is None else replace(model, scorer=known)
             question = replace(question, model=model)
             return question, listed(question), material.degraded
         except Exception as error:  # noqa: BLE001  # whatever a model's runtime may raise: logged, counted, named
             self._metrics.degraded.labels("model", type(error).__name__).inc()
             _log.error("recommend.model_failed", version=plan.scorer.version, **failure(error))
-            self._model = None
+            self._model, self._beside = None, {}
             question = replace(question, model=None)
             return question, listed(question), material.degraded or "model-failed"
+
+    def _bound(self, plan: Plan, scorer: Scorer, catalogue: CatalogueSnapshot) -> ModelView:
+        """The model over the catalogue; an experiment's has a view of its own, until steering changes."""
+        if plan.steering_version != self._beside_as_of:
+            self._beside_as_of, self._beside = plan.steering_version, {}
+        version = None if plan.arm is None else plan.arm.model_version
+        if version is None:
+            self._model = bind(scorer, catalogue, self._model)
+            return self._model
+        view = self._beside[version] = bind(scorer, catalogue, self._beside.get(version))
+        return view
 
     def _question(self, plan: Plan, material: Material) -> Question:
         counted, catalogue = material.counted, material.catalogue

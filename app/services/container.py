@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from app.services.catalogue import Catalogue
+    from app.services.experiments import Experiments
     from app.services.exposures import Exposures
     from app.services.health import Health
     from app.services.ingest import Ingest
@@ -25,6 +26,7 @@ class Services:
     """One tenant's use cases."""
 
     catalogue: Catalogue
+    experiments: Experiments
     exposures: Exposures
     health: Health
     ingest: Ingest

@@ -49,6 +49,10 @@ class HasCurrent(Protocol):
     def current(self) -> Scorer | None:
         """The live scorer."""
 
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Versions that experiments ask and that are not loaded."""
+
 
 class HasTrouble(Protocol):
     """The part of the ingestion that is asked here."""
@@ -110,6 +114,10 @@ class Health:
             "model": self._model(),
             "ingest": self._ingesting(),
         }
+        missing = self._models.missing
+        if missing:
+            detail = f"not loaded: {', '.join(missing)}; their lists are made as outside the experiment"
+            dependencies["experiments"] = Dependency(State.DOWN, detail)
         down = any(dependency.state is State.DOWN for dependency in dependencies.values())
         if not self._seen_database:
             return Readiness(False, "unavailable", dependencies)

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 from typing import Protocol
 
 import structlog
 
-from app.domain.errors import ArtifactRefusedError, ConflictError, RecserveError, StorageUnavailableError
+from app.domain.errors import (
+    ArtifactRefusedError,
+    ConflictError,
+    NotFoundError,
+    RecserveError,
+    StorageUnavailableError,
+)
 from app.domain.ports import ArtifactStore, AuditLog, ModelVersionStore, Scorer, ScorerLoader
 from app.domain.types import ModelVersion, Page, VersionState
 from app.telemetry import Metrics
@@ -40,7 +46,9 @@ class ModelRegistry:
         audit: Who activated what.
         metrics: Counts refusals.
         poll_s: Seconds between two looks at the row.
-        retry_s: Seconds after which a refused live version is tried again.
+        retry_s: Seconds after which a refused version is tried again.
+        wanted: The versions that experiments ask now; they are loaded beside the live one.
+        most_beside: How many of them are kept at most: each takes as much memory as the live one.
     """
 
     def __init__(
@@ -53,6 +61,8 @@ class ModelRegistry:
         metrics: Metrics,
         poll_s: float = 1.0,
         retry_s: float = 60.0,
+        wanted: Callable[[], Sequence[str]] = tuple,
+        most_beside: int = 0,
     ) -> None:
         self._versions = versions
         self._artifacts = artifacts
@@ -61,7 +71,10 @@ class ModelRegistry:
         self._metrics = metrics
         self._poll_s = poll_s
         self._retry_s = retry_s
+        self._wanted = wanted
+        self.most_beside = most_beside
         self._current: Scorer | None = None
+        self._beside: dict[str, Scorer] = {}
         self._refused: dict[str, tuple[str, float]] = {}
         self._swapping = asyncio.Lock()
         self._follower: asyncio.Task[None] | None = None
@@ -70,6 +83,12 @@ class ModelRegistry:
     def current(self) -> Scorer | None:
         """The scorer that answers now; None while there is no version that can."""
         return self._current
+
+    def beside(self, version: str) -> Scorer | None:
+        """The scorer of a version that an experiment asks; None while it is not loaded."""
+        if self._current is not None and self._current.version == version:
+            return self._current
+        return self._beside.get(version)
 
     @property
     def refused(self) -> Mapping[str, str]:
@@ -132,6 +151,38 @@ class ModelRegistry:
             except ArtifactRefusedError:
                 if self._current is None:
                     await self._fall_back(live)
+
+    async def open_beside(self, version: str) -> None:
+        """Load it beside the live one, unless it is there.
+
+        Raises:
+            NotFoundError: There is no such version.
+            ArtifactRefusedError: It must not serve.
+        """
+        async with self._swapping:
+            if self.beside(version) is None:
+                self._beside[version] = await self._open(await self._versions.get(version))
+                _log.info("model.opened_beside", version=version)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Versions that experiments ask now and that are not loaded."""
+        return tuple(version for version in self._wanted() if self.beside(version) is None)
+
+    async def _keep_beside(self) -> None:
+        """Exactly those that experiments ask now; a refused one is tried again later."""
+        wanted = self._wanted()
+        live = None if self._current is None else self._current.version
+        # What another release wrote may want more than this process may hold.
+        kept = [version for version in wanted if version != live][: self.most_beside]
+        self._beside = {version: one for version, one in self._beside.items() if version in kept}
+        for version in kept:
+            if version in self._beside or self._was_refused_lately(version):
+                continue
+            try:
+                await self.open_beside(version)
+            except (ArtifactRefusedError, NotFoundError) as error:
+                self._metrics.degraded.labels("experiment", error.slug).inc()
 
     async def _activate(self, version: str, make_live: MakeLive, *, by: str, action: str) -> ModelVersion:
         async with self._swapping:
@@ -198,7 +249,10 @@ class ModelRegistry:
         return self._current is not None and self._current.version == row.version
 
     def _was_just_refused(self, row: ModelVersion) -> bool:
-        _, at = self._refused.get(row.version, ("", -self._retry_s))
+        return self._was_refused_lately(row.version)
+
+    def _was_refused_lately(self, version: str) -> bool:
+        _, at = self._refused.get(version, ("", -self._retry_s))
         return monotonic() - at < self._retry_s
 
     async def _follow(self) -> None:
@@ -209,6 +263,7 @@ class ModelRegistry:
     async def _refresh_or_log(self) -> None:
         try:
             await self.refresh()
+            await self._keep_beside()
         except StorageUnavailableError:
             self._metrics.degraded.labels("model_poll", "storage-unavailable").inc()
             _log.warning("model.poll_failed", reason="storage-unavailable")

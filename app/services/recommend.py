@@ -8,7 +8,7 @@ plan (422 for what cannot be) ─► cache ─► one computation a list ─► 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
 from typing import NamedTuple, Protocol
@@ -25,6 +25,7 @@ from app.domain.recommendations import (
     ServedBy,
 )
 from app.domain.types import Subject
+from app.pipeline.experiments import Arm
 from app.pipeline.filters import parse_filter
 from app.pipeline.paging import shown_before
 from app.pipeline.rules import acting
@@ -57,6 +58,9 @@ class LiveModel(Protocol):
     @property
     def current(self) -> Scorer | None:
         """The live scorer; None where there is none."""
+
+    def beside(self, version: str) -> Scorer | None:
+        """The scorer of a version that an experiment asks; None while it is not loaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +184,7 @@ class Recommend:
         self._spare_bench = Bench(metrics=metrics)
         self._flights: dict[_Place, _Flight] = {}
         self._newest: dict[tuple[tuple[str, ...], str], _Flight] = {}
-        self._shorts: dict[tuple[str, int], _Short] = {}
+        self._shorts: dict[tuple[str, int, tuple[str, str] | None], _Short] = {}
         self._hits = metrics.tally(metrics.list_cache_reads.labels("hit"))
         self._aloft: set[asyncio.Task[Recommendation]] = set()
 
@@ -232,7 +236,7 @@ class Recommend:
         Raises:
             InvalidInputError: As `recommend`.
         """
-        short = self._short(user_id, scenario, n)
+        short = self._short(Subject(user_id=user_id), scenario, n)
         subjects = (f"user:{user_id}", CATALOGUE_SUBJECT)
         self._cache.look(
             subjects, short.key, lambda found: done(Look(user_id, subjects, short.key, short.served, found))
@@ -265,17 +269,19 @@ class Recommend:
             named = (name for name, one in steering.scenarios.items() if one.needs_list)
             fault = FieldError("/scenario", "is not one of " + ", ".join(named))
             raise InvalidInputError("There is no such scenario over a given list.", [fault])
-        return await self._answer(self._planned(request, scenario, steering, at=""))
+        arm = self._arm(steering, request.scenario, request.subject)
+        scenario = scenario if arm is None else arm.scenarios.get(scenario.name, scenario)
+        return await self._answer(self._planned(request, scenario, steering, arm, at=""))
 
     async def preview(
         self, request: RecommendationRequest, steering: Steering, *, at: str = ""
     ) -> Recommendation:
-        """The list as it would be under another steering; neither kept nor counted.
+        """The list as it would be under another steering, no experiment; neither kept nor counted.
 
         Raises:
             InvalidInputError: As `recommend`.
         """
-        plan = self._plan(request, steering, at=at)
+        plan = self._plan(request, replace(steering, splits={}), at=at)
         material = await self._reader.material(plan.request)
         answer = await self._spare_lane.run(lambda: self._spare_bench.answer(plan, material))
         return replace(answer, recommendation_id=new_ulid())
@@ -316,34 +322,66 @@ class Recommend:
     # --- Plan ---
 
     def _plan(self, request: RecommendationRequest, steering: Steering, *, at: str) -> Plan:
-        return self._planned(request, _scenario(request, steering, at=at), steering, at=at)
+        arm = self._arm(steering, request.scenario, request.subject)
+        scenarios = steering.scenarios if arm is None else {**steering.scenarios, **arm.scenarios}
+        return self._planned(request, _scenario(request, scenarios, at=at), steering, arm, at=at)
+
+    def _arm(self, steering: Steering, scenario: str, subject: Subject) -> Arm | None:
+        """The variant this person meets, where it can be made.
+
+        A list whose model is not there is nobody's: counted for the control, it would be one that only part
+        of the control's people could get.
+        """
+        split = steering.splits.get(scenario)
+        arm = None if split is None else split.arm_of(subject)
+        if arm is not None and arm.model_version is not None and self._scorer(arm) is None:
+            self._metrics.degraded.labels("experiment", "model-not-loaded").inc()
+            return None
+        return arm
+
+    def _scorer(self, arm: Arm | None) -> Scorer | None:
+        version = None if arm is None else arm.model_version
+        return self._models.current if version is None else self._models.beside(version)
 
     def _planned(
-        self, request: RecommendationRequest, scenario: Scenario, steering: Steering, *, at: str
+        self,
+        request: RecommendationRequest,
+        scenario: Scenario,
+        steering: Steering,
+        arm: Arm | None,
+        *,
+        at: str,
     ) -> Plan:
         clause = None if request.filter is None else parse_filter(request.filter, pointer=f"{at}/filter")
         return Plan(
             request=request,
             scenario=scenario,
             clause=clause,
-            scorer=self._models.current if scenario.asks_model else None,
+            scorer=self._scorer(arm) if scenario.asks_model else None,
+            arm=arm,
             rules=acting(steering.rules, request.scenario),
             steering_version=steering.version,
             fading=steering.fading,
             shown=None if request.cursor is None else shown_before(request, at=at),
         )
 
-    def _short(self, user_id: str, scenario: str, n: int) -> _Short:
+    def _short(self, subject: Subject, scenario: str, n: int) -> _Short:
         """How lists of this kind are kept now; worked out anew when something it hangs on changes."""
-        now = (self._steering.current, self._models.current, self._popularity.current.version)
-        short = self._shorts.get((scenario, n))
+        steering = self._steering.current
+        arm = self._arm(steering, scenario, subject)
+        now = (steering, self._scorer(arm), self._popularity.current.version)
+        kind = (scenario, n, None if arm is None else arm.named)
+        short = self._shorts.get(kind)
         if short is None or short.of != now:
-            request = RecommendationRequest(scenario=scenario, subject=Subject(user_id=user_id), n=n)
+            if short is not None and short.of[0] is not steering:
+                # Those of another steering may hold models that no experiment asks any more.
+                self._shorts.clear()
+            request = RecommendationRequest(scenario=scenario, subject=subject, n=n)
             plan = self._plan(request, now[0], at="")
             counter = self._metrics.lists.labels(plan.scenario.name, ServedBy.CACHE.value)
             if len(self._shorts) >= MOST_SHORTS:
                 self._shorts.clear()
-            short = self._shorts[scenario, n] = _Short(now, self._key(plan), self._metrics.tally(counter))
+            short = self._shorts[kind] = _Short(now, self._key(plan), self._metrics.tally(counter))
         return short
 
     # --- One answer ---
@@ -392,6 +430,7 @@ class Recommend:
             # A person's list changes with their events; everybody's list with the counts.
             counts_version=None if personal else self._popularity.current.version,
             steering_version=plan.steering_version,
+            arm=None if plan.arm is None else plan.arm.named,
         )
 
     def _board(self, plan: Plan, place: _Place, asked_at: float) -> _Flight:
@@ -470,11 +509,11 @@ def _subjects(plan: Plan) -> tuple[str, ...]:
     return (*plan.request.subject.names(), CATALOGUE_SUBJECT)
 
 
-def _scenario(request: RecommendationRequest, steering: Steering, *, at: str) -> Scenario:
+def _scenario(request: RecommendationRequest, scenarios: Mapping[str, Scenario], *, at: str) -> Scenario:
     """The pipeline the request names. Raises `InvalidInputError`."""
-    scenario = steering.scenarios.get(request.scenario)
+    scenario = scenarios.get(request.scenario)
     if scenario is None:
-        named = (name for name, one in steering.scenarios.items() if not one.needs_list)
+        named = (name for name, one in scenarios.items() if not one.needs_list)
         fault = FieldError(f"{at}/scenario", "is not one of " + ", ".join(named))
         raise InvalidInputError("The scenario is unknown.", [fault])
     if scenario.needs_list:
@@ -485,5 +524,5 @@ def _scenario(request: RecommendationRequest, steering: Steering, *, at: str) ->
         raise InvalidInputError("The scenario needs an item.", [fault])
     if scenario.main_source == BASKET and not request.context.basket:
         # An empty basket is a basket page's usual state: the personal list stands there.
-        return replace(steering.scenarios["home"], name=scenario.name)
+        return replace(scenarios["home"], name=scenario.name)
     return scenario

@@ -1,4 +1,4 @@
-"""Scenarios, rules and event weights as this process knows them: read again within a second of any write."""
+"""What an administrator wrote, as this process knows it: read again within a second of any write."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from datetime import datetime
 
 import structlog
 
-from app.domain.errors import StorageUnavailableError
+from app.domain.errors import InvalidInputError, StorageUnavailableError
 from app.domain.fading import DEFAULT_FADING, CountsFading, Fading
 from app.domain.ports import Clock, DefinitionStore
 from app.domain.steering import Definition, DefinitionKind, Schedule
 from app.domain.types import JsonObject
 from app.domain.weights import EventWeight
+from app.pipeline.experiments import Experiment, experiment_of, splits_of
 from app.pipeline.rules import Rule, rule_of
 from app.pipeline.scenarios import SCENARIOS, Scenario, scenario_of
 from app.pipeline.steering import Steering
@@ -68,6 +69,7 @@ class _Known:
     rules: tuple[Rule, ...]
     weights: Mapping[str, EventWeight]
     fading: CountsFading
+    experiments: tuple[Experiment, ...] = ()
     boundaries: tuple[datetime, ...] = field(default=())
 
 
@@ -153,6 +155,7 @@ class LiveSteering:
     def _read(self, found: Sequence[Definition], revision: int) -> _Known:
         scenarios, rules, weights = dict(SCENARIOS), [], dict(self._base_weights)
         fading = self._base_fading
+        experiments: list[Experiment] = []
         for one in found:
             body = one.body or {}
             try:
@@ -160,21 +163,27 @@ class LiveSteering:
                     scenarios[one.name] = scenario_of(one.name, body, version=one.version)
                 elif one.kind is DefinitionKind.RULE:
                     rules.append(rule_of(one.name, body))
+                elif one.kind is DefinitionKind.EXPERIMENT:
+                    experiments.append(experiment_of(one.name, body))
                 elif one.name == EVENT_WEIGHTS:
                     weights |= weights_in(body)
                 elif one.name == FADING:
                     fading = fading_in(body, self._base_fading)
             except Exception as error:  # noqa: BLE001  # a newer release's definition: logged, counted, passed over
-                self._metrics.degraded.labels("steering", "unreadable").inc()
-                _log.error("steering.definition_unreadable", kind=str(one.kind), **failure(error))
-        moments = {
-            moment for rule in rules for moment in (rule.starts_at, rule.ends_at) if moment is not None
-        }
-        return _Known(revision, scenarios, tuple(rules), weights, fading, tuple(sorted(moments)))
+                self._unreadable(one.kind, error)
+        spans = [(one.starts_at, one.ends_at) for one in rules]
+        spans += [(one.starts_at, one.ends_at) for one in experiments]
+        moments = tuple(sorted({moment for span in spans for moment in span if moment is not None}))
+        return _Known(revision, scenarios, tuple(rules), weights, fading, tuple(experiments), moments)
+
+    def _unreadable(self, kind: DefinitionKind, error: Exception) -> None:
+        self._metrics.degraded.labels("steering", "unreadable").inc()
+        _log.error("steering.definition_unreadable", kind=str(kind), **failure(error))
 
     def _set(self, known: _Known) -> None:
         now = self._clock.now()
         passed = [moment for moment in known.boundaries if moment <= now]
+        fitting = self._fitting([one for one in known.experiments if one.acts_at(now)], known.scenarios)
         self._known = known
         self._until = next((moment for moment in known.boundaries if moment > now), None)
         self._now = Steering(
@@ -184,7 +193,22 @@ class LiveSteering:
             rules=tuple(rule for rule in known.rules if rule.acts_at(now)),
             weights=known.weights,
             fading=known.fading,
+            splits=splits_of(fitting, known.scenarios),
+            model_versions=tuple(sorted({version for one in fitting for version in one.model_versions})),
         )
+
+    def _fitting(
+        self, experiments: Sequence[Experiment], scenarios: Mapping[str, Scenario]
+    ) -> list[Experiment]:
+        """Those that still fit their scenarios, which were edited since perhaps; the others rest."""
+        fitting = []
+        for one in experiments:
+            try:
+                splits_of([one], scenarios)
+                fitting.append(one)
+            except InvalidInputError as error:
+                self._unreadable(DefinitionKind.EXPERIMENT, error)
+        return fitting
 
     async def _follow(self) -> None:
         while True:

@@ -85,6 +85,19 @@ RULE = {
     "ends_at": "2030-01-01T00:00:00Z",
     "note": "as agreed",
 }
+EXPERIMENT = {
+    "scenarios": ["home"],
+    "variants": [
+        {"name": "control", "weight": 1.0, "model_version": None, "overrides": None},
+        {"name": "b", "weight": 1.0, "model_version": None, "overrides": {"diversity": 0.3}},
+    ],
+    "share": 0.5,
+    "salt": "s",
+    "active": True,
+    "starts_at": "2026-01-01T00:00:00Z",
+    "ends_at": "2030-01-01T00:00:00Z",
+    "note": "as agreed",
+}
 REQUEST = {
     "scenario": "home",
     "user_id": "u1",
@@ -203,6 +216,12 @@ SAMPLES: dict[str, Sample] = {
     "POST /v1/admin/rules/{name}/dry-run": Sample(
         parts={"name": "few-of-a-brand"}, body={"rule": RULE, "requests": [REQUEST]}
     ),
+    "GET /v1/admin/experiments": Sample(),
+    "GET /v1/admin/experiments/{name}": Sample(parts={"name": "varied"}),
+    "PUT /v1/admin/experiments/{name}": Sample(parts={"name": "varied"}, body=EXPERIMENT),
+    "POST /v1/admin/experiments/{name}/stop": Sample(parts={"name": "varied"}),
+    "DELETE /v1/admin/experiments/{name}": Sample(parts={"name": "varied"}),
+    "GET /v1/admin/experiments/{name}/versions": Sample(parts={"name": "varied"}),
     "GET /v1/admin/settings/event-weights": Sample(),
     "PUT /v1/admin/settings/event-weights": Sample(
         body={"weights": {"purchase": {"weight": 9.0, "half_life_days": 60.0}}}

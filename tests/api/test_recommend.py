@@ -17,6 +17,7 @@ ITEMS = [
 ANSWER_FIELDS = {
     "recommendation_id",
     "scenario",
+    "experiment",
     "variant",
     "model_version",
     "served_by",

@@ -15,7 +15,7 @@ from tests.clocks import NOON
 from tests.events import event
 
 HOUR = timedelta(hours=1)
-HOME = Cell("home", "control", "m1")
+HOME = Cell("home", "", "control", "m1")
 
 
 def shown(recommendation_id: str, *, hours: float = 0, **fields: Any) -> Exposure:
@@ -88,7 +88,12 @@ async def test_cells_are_told_apart_and_the_window_ends_before_its_end(stores: S
             shown("late", hours=1),
         ]
     )
-    cells = [Cell("basket", "control", "m1"), Cell("home", "b", "m1"), Cell("home", "control", ""), HOME]
+    cells = [
+        Cell("basket", "", "control", "m1"),
+        Cell("home", "", "b", "m1"),
+        Cell("home", "", "control", ""),
+        HOME,
+    ]
     assert [(found.cell, found.impressions) for found in await outcomes(stores)] == [(c, 1) for c in cells]
     assert [found.cell for found in await outcomes(stores, "basket")] == cells[:1]
 

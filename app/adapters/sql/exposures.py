@@ -19,7 +19,7 @@ from app.domain.money import MONEY_SCALE
 from app.domain.types import Subject
 
 LONG_READ_S = 60.0
-_CELL = ("scenario", "variant", "model_version")
+_CELL = ("scenario", "experiment", "variant", "model_version")
 
 
 class SqlExposureStore:
@@ -92,6 +92,7 @@ class SqlExposureStore:
             "session_id": subject.session_id,
             "scenario": exposure.scenario,
             "variant": exposure.variant,
+            "experiment_id": exposure.experiment,
             "model_version": exposure.model_version,
             "served_by": exposure.served_by,
             "item_ids": list(exposure.item_ids),
@@ -115,11 +116,12 @@ def exposure_of(row: sa.Row[Any]) -> Exposure:
         served_by=row.served_by,
         item_ids=tuple(row.item_ids),
         shown_at=row.shown_at,
+        experiment=row.experiment_id,
     )
 
 
 def _cell(row: sa.Row[Any]) -> Cell:
-    return Cell(row.scenario, row.variant, row.model_version)
+    return Cell(row.scenario, row.experiment, row.variant, row.model_version)
 
 
 def _shown(tenant: str, since: datetime, until: datetime, scenario: str | None) -> sa.Subquery:
@@ -132,6 +134,7 @@ def _shown(tenant: str, since: datetime, until: datetime, scenario: str | None) 
         table.recommendation_id,
         table.scenario,
         table.variant,
+        sa.func.coalesce(table.experiment_id, "").label("experiment"),
         sa.func.coalesce(table.model_version, "").label("model_version"),
         session.label("session"),
     ).where(table.tenant == tenant, table.shown_at >= since, table.shown_at < until)

@@ -41,6 +41,10 @@ class Models:
     """Which scorer is live."""
 
     current: Scorer | None = None
+    others: dict[str, Scorer] = field(default_factory=dict)
+
+    def beside(self, version: str) -> Scorer | None:
+        return self.others.get(version)
 
 
 class GatedScorer(TableScorer):

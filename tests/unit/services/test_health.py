@@ -37,6 +37,7 @@ class Models:
     """No model yet."""
 
     current = None
+    missing: tuple[str, ...] = ()
 
 
 @pytest.fixture

@@ -53,6 +53,7 @@ def main() -> int:
             ),
             "claims": [claim.body() for claim in found],
         }
+        write(body, given.out)  # Whatever becomes of the pictures.
         if not given.only:
             small = stocked(folder, 12_000)
             body["curve"] = answers.curve(small, seconds=given.seconds)

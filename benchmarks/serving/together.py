@@ -46,7 +46,7 @@ def measured(shop: Shop, target: Target, *, rounds: int, seconds: float) -> Clai
 
 def one_list(shop: Shop, *, seconds: float) -> dict[str, float]:
     """What one list takes in the thread that makes lists, asked alone; the model's own part beside it."""
-    bench = Bench(half_life_days=14.0, metrics=Metrics())
+    bench = Bench(metrics=Metrics())
     asks = list(_asks(shop))
     scorer = asks[0][0].scorer
     assert scorer is not None  # every plan has it

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from app.adapters.sql.engine import Database
 from migrations.run import upgrade
@@ -20,7 +21,12 @@ TEMPLATE = "migrated"
 
 
 def pytest_configure() -> None:
-    """Let the programs under test be interrupted: what a shell starts in its background ignores SIGINT."""
+    """Let the programs under test be interrupted: what a shell starts in its background ignores SIGINT.
+
+    And no example fails for the time it takes: the machine may be busy, and speed is a matter of benchmarks.
+    """
+    settings.register_profile("untimed", deadline=None)
+    settings.load_profile("untimed")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -181,7 +181,7 @@ def stored(world: World) -> str:
 
 
 @given(asked=CALLS)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_events_are_taken_as_the_route_takes_them(twins: tuple[World, World], asked: dict[str, Any]) -> None:
     one, other = twins
     (hot, _), (_, route) = layers(one), layers(other)

@@ -165,7 +165,7 @@ CALLS = st.fixed_dictionaries(
 
 
 @given(asked=CALLS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_hot_path_answers_and_counts_as_the_route_does(settled: World, asked: dict[str, Any]) -> None:
     hot, route = layers(settled)
     headers = header_lists(settled, asked["kind"], asked["scheme"], asked["extra"])

@@ -175,7 +175,7 @@ EVENTS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(EVENTS)
 def test_any_event(entry):
     agree(entry)

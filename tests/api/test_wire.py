@@ -164,7 +164,7 @@ def plain(
 
 
 @given(given_call=WIRE_CALLS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_wire_answers_and_counts_as_the_route_does(settled: World, given_call: dict[str, Any]) -> None:
     asked, extra = given_call["asked"], given_call["extra"]
     user, query = given_call["user"], asked["query"]

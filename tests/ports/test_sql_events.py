@@ -450,7 +450,7 @@ EVENTS = st.builds(
 ).filter(lambda made: made.user_id or made.anonymous_id or made.session_id)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(groups=st.lists(st.lists(EVENTS, max_size=6), max_size=4), merged=st.sampled_from(["p", "q"]))
 async def test_any_stream_leaves_the_same_rows_as_in_memory(
     database: Database, groups: list[list[Event]], merged: str

@@ -13,7 +13,7 @@ def slow_top(scores: list[float], mask: list[bool], k: int, rank: list[int]) -> 
     return sorted(places, key=lambda p: (-scores[p], rank[p]))[:k]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.tuples(st.sampled_from([-np.inf, np.nan, 0.0, 1.0, 2.0, 3.0]), st.booleans()), max_size=30),
     st.integers(1, 12),
@@ -27,7 +27,6 @@ def test_top_equals_a_full_sort(rows: list[tuple[float, bool]], k: int, random: 
     assert picked.tolist() == slow_top(scores, mask, k, rank)
 
 
-@settings(deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     size=st.integers(500, 3000),

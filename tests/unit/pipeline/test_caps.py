@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.pipeline import rules
@@ -35,7 +35,6 @@ def slow(held: list[dict[str, tuple[object, ...]]], caps: list[Rule], most: int)
     return picked
 
 
-@settings(deadline=None)
 @given(
     drawn=st.lists(
         st.tuples(st.sets(st.sampled_from(CATEGORIES)), st.sampled_from([None, 1, 2])),

@@ -85,7 +85,7 @@ ROWS = st.builds(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.lists(ROWS, max_size=4), max_size=5))
 def test_snapshot_followed_step_by_step_equals_one_built_at_once(steps: list[list[Item]]) -> None:
     followed = empty_catalogue()

@@ -232,7 +232,7 @@ SHOP = [
 ]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     scenario=st.sampled_from(["home", "product", "basket", "trending", "popular", "latest"]),
     n=st.integers(1, 50),
@@ -304,7 +304,7 @@ def test_items_made_by_events_fill_every_list_of_a_shop_that_describes_none() ->
     st.integers(1, 3),
     st.integers(1, 12),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_caps_leave_what_going_down_the_list_would(
     kinds: list[tuple[str, str]], few: int, of_brand: int, n: int
 ) -> None:

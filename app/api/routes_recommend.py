@@ -27,7 +27,6 @@ from app.api.schemas_recommend import (
 from app.api.values import Line, PathId, matching
 from app.domain.recommendations import Context, Recommendation, RecommendationRequest
 from app.domain.types import Subject
-from app.services.answer_codec import written
 
 _CALLER = BrowserRequirement("recommend")
 _BODY = BodyReader(RecommendationsBody)
@@ -77,8 +76,7 @@ async def recommend(
 ) -> Response:
     """A list for a person, a page or a basket. Who and what is unknown gets the fallback, never an error."""
     caller.require_user(body.user_id)
-    answer = await services.recommend.recommend(body.to_request())
-    return Response(written(answer), media_type=JSON)
+    return Response(await services.recommend.body(body.to_request()), media_type=JSON)
 
 
 @router.get(

@@ -25,6 +25,8 @@ FORMAT = "4"
 # The routes' own writer of JSON, so that a kept list is, byte for byte, what a route would answer.
 _WIRE = TypeAdapter(Recommendation)
 _KEPT_HEAD = b'{"scenario":'
+_SERVED_BY = b'"served_by":"%b"'
+_BY_CACHE = _SERVED_BY % ServedBy.CACHE.encode()
 # What a request may ask beside scenario and length; the subject is told apart by the stamps.
 _REST = attrgetter(
     *(part.name for part in fields(RecommendationRequest) if part.name not in {"scenario", "n", "subject"})
@@ -53,21 +55,45 @@ def _digest(rest: object) -> str:
     return hashlib.blake2b(asked.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
-def written(answer: Recommendation) -> bytes:
-    """The answer as a route writes it."""
-    return _WIRE.dump_json(answer)
+class Made:
+    """A list that was made, without an id yet: whoever shares it gets one of their own.
+
+    Args:
+        answer: The list; its id says nothing.
+    """
+
+    __slots__ = ("_unnamed", "answer")
+
+    def __init__(self, answer: Recommendation) -> None:
+        self.answer = answer
+        self._unnamed: bytes | None = None
+
+    def named(self, recommendation_id: str) -> Recommendation:
+        """The answer under an id."""
+        return replace(self.answer, recommendation_id=recommendation_id)
+
+    def body(self, recommendation_id: str) -> bytes:
+        """What a route writes for the answer under an id."""
+        return _named(self._written(), recommendation_id)
+
+    @property
+    def kept_body(self) -> bytes:
+        """As it will be given out of the cache, but for an id."""
+        # A quote inside of a text is escaped, so the first such member is the answer's own.
+        return self._written().replace(_SERVED_BY % self.answer.served_by.encode(), _BY_CACHE, 1)
+
+    def _written(self) -> bytes:
+        if self._unnamed is None:
+            self._unnamed = _WIRE.dump_json(self.answer, exclude={"recommendation_id"})
+        return self._unnamed
 
 
-def encoded(answer: Recommendation) -> bytes:
-    """The answer without its id, as it will be given out of the cache."""
-    kept = replace(answer, served_by=ServedBy.CACHE)
-    return _WIRE.dump_json(kept, exclude={"recommendation_id"})
-
-
-def on_the_wire(body: bytes, *, recommendation_id: str) -> bytes | None:
+def on_the_wire(body: bytes, recommendation_id: str) -> bytes | None:
     """What a route answers with a kept list under a new id; None where the bytes are no list."""
-    if not body.startswith(_KEPT_HEAD):
-        return None
+    return _named(body, recommendation_id) if body.startswith(_KEPT_HEAD) else None
+
+
+def _named(body: bytes, recommendation_id: str) -> bytes:
     return b'{"recommendation_id":"%b",%b' % (recommendation_id.encode(), body[1:])
 
 
@@ -121,7 +147,7 @@ def facts_of(answer: Recommendation) -> Facts:
     )
 
 
-def decoded(body: bytes, *, recommendation_id: str) -> Recommendation | None:
+def decoded(body: bytes, recommendation_id: str) -> Recommendation | None:
     """The answer under a new id, or None where the bytes are none."""
     try:
         kept = json.loads(body)
@@ -133,7 +159,7 @@ def decoded(body: bytes, *, recommendation_id: str) -> Recommendation | None:
 
 
 def _item(fields: dict[str, object]) -> RecommendedItem:
-    item = RecommendedItem(**fields)  # type: ignore[arg-type]  # written by `encoded`; a stranger's names raise
+    item = RecommendedItem(**fields)  # type: ignore[arg-type]  # written by `Made`; a stranger's names raise
     if isinstance(item.reason, dict):
         item = replace(item, reason=Reason(**item.reason))
     return item

@@ -13,7 +13,7 @@ from app.domain.errors import StorageUnavailableError
 from app.domain.exposures import Exposure, Outcome
 from app.domain.recommendations import Recommendation, RecommendedItem, ServedBy
 from app.domain.types import Subject
-from app.services.answer_codec import encoded
+from app.services.answer_codec import Made
 from app.services.exposures import Exposures
 from app.telemetry import Metrics
 from tests.clocks import NOON, FixedClock
@@ -76,7 +76,7 @@ async def test_kept_list_is_written_as_a_made_one_is(clock: FixedClock, metrics:
     store = Store()
     exposures = writer(store, clock, metrics)
     add(exposures, "r1")
-    add(exposures, "r2", answer=encoded(ANSWER))
+    add(exposures, "r2", answer=Made(ANSWER).kept_body)
     add(exposures, "r3", answer=b'{"scenario":torn')
     clock.move(seconds=5)
     await exposures.flush()

@@ -90,6 +90,7 @@ def exposure_json(exposure: Exposure) -> JsonObject:
             "model_version": exposure.model_version,
             "served_by": exposure.served_by,
             "item_ids": list(exposure.item_ids),
+            "propensities": list(exposure.propensities),
             "shown_at": rfc3339(exposure.shown_at),
         }
     )

@@ -22,6 +22,8 @@ class Exposure:
     Attributes:
         shown_at: UTC, when it was answered.
         experiment: None where the list was in none.
+        propensities: One an item: with which probability it stood there, null where that is not known.
+            Empty of lists that were written down before this was.
     """
 
     recommendation_id: str
@@ -33,6 +35,7 @@ class Exposure:
     item_ids: tuple[str, ...]
     shown_at: datetime
     experiment: str | None = None
+    propensities: tuple[float | None, ...] = ()
 
     @property
     def session(self) -> str:

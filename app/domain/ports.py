@@ -158,6 +158,9 @@ class Dump(Protocol):
     async def users(self, *, after: str, limit: int) -> list[User]:
         """Users by id, from the first id above `after`."""
 
+    async def exposures(self, *, after: Exposure | None, limit: int) -> list[Exposure]:
+        """Lists that were answered, in the order of that, from the first one behind `after`."""
+
 
 class ItemStore(Protocol):
     """The catalogue. Every write takes the next `revision`, so that readers can ask for changes."""

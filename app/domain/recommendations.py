@@ -123,6 +123,8 @@ class Recommendation:
         filled: How many places the fallback chain filled.
         degraded: Something that should have taken part did not; `reason` names it.
         next_cursor: Where the next page of this list starts.
+        propensities: With which probability each place holds what it holds, null where that is not known;
+            empty where chance has no part in the list. Written down, not answered.
     """
 
     recommendation_id: str
@@ -136,6 +138,7 @@ class Recommendation:
     filled: int
     next_cursor: str | None = None
     experiment: str | None = None
+    propensities: tuple[float | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,13 +20,16 @@ from app.domain.recommendations import (
     parts,
 )
 
-FORMAT = "4"
+FORMAT = "5"
 """Changed with the meaning of the bytes, so that two releases never read each other's lists."""
 # The routes' own writer of JSON, so that a kept list is, byte for byte, what a route would answer.
 _WIRE = TypeAdapter(Recommendation)
 _KEPT_HEAD = b'{"scenario":'
 _SERVED_BY = b'"served_by":"%b"'
 _BY_CACHE = _SERVED_BY % ServedBy.CACHE.encode()
+# A kept list may have a second line, which is not answered: its propensities.
+_LINE, _LINE_END = b"\n", b"]"
+_NOT_WRITTEN = {"recommendation_id", "propensities"}
 # What a request may ask beside scenario and length; the subject is told apart by the stamps.
 _REST = attrgetter(
     *(part.name for part in fields(RecommendationRequest) if part.name not in {"scenario", "n", "subject"})
@@ -80,21 +83,31 @@ class Made:
     def kept_body(self) -> bytes:
         """As it will be given out of the cache, but for an id."""
         # A quote inside of a text is escaped, so the first such member is the answer's own.
-        return self._written().replace(_SERVED_BY % self.answer.served_by.encode(), _BY_CACHE, 1)
+        body = self._written().replace(_SERVED_BY % self.answer.served_by.encode(), _BY_CACHE, 1)
+        chances = self.answer.propensities
+        return body + _LINE + json.dumps(chances).encode() if chances else body
 
     def _written(self) -> bytes:
         if self._unnamed is None:
-            self._unnamed = _WIRE.dump_json(self.answer, exclude={"recommendation_id"})
+            self._unnamed = _WIRE.dump_json(self.answer, exclude=_NOT_WRITTEN)
         return self._unnamed
 
 
 def on_the_wire(body: bytes, recommendation_id: str) -> bytes | None:
     """What a route answers with a kept list under a new id; None where the bytes are no list."""
-    return _named(body, recommendation_id) if body.startswith(_KEPT_HEAD) else None
+    if not body.startswith(_KEPT_HEAD):
+        return None
+    return _named(_parted(body)[0] if body.endswith(_LINE_END) else body, recommendation_id)
 
 
 def _named(body: bytes, recommendation_id: str) -> bytes:
     return b'{"recommendation_id":"%b",%b' % (recommendation_id.encode(), body[1:])
+
+
+def _parted(body: bytes) -> tuple[bytes, bytes]:
+    """A kept list as it is answered, and the line behind it."""
+    answer, _, line = body.partition(_LINE)
+    return answer, line
 
 
 class Facts(NamedTuple):
@@ -106,6 +119,7 @@ class Facts(NamedTuple):
     model_version: str | None
     served_by: str
     item_ids: tuple[str, ...]
+    propensities: tuple[float | None, ...]
 
 
 class _KeptItem(msgspec.Struct):
@@ -122,38 +136,56 @@ class _Kept(msgspec.Struct):
 
 
 _KEPT = msgspec.json.Decoder(_Kept)
+_CHANCES = msgspec.json.Decoder(tuple[float | None, ...])
 
 
 def facts(body: bytes) -> Facts | None:
     """Those of a kept list, read at a fraction of what all of it takes; None where the bytes are no list."""
     try:
-        kept = _KEPT.decode(body)
+        answer, line = _parted(body)
+        kept = _KEPT.decode(answer)
+        chances = _CHANCES.decode(line) if line else ()
     except msgspec.DecodeError:
         return None
-    item_ids = tuple(item.item_id for item in kept.items)
-    return Facts(kept.scenario, kept.experiment, kept.variant, kept.model_version, kept.served_by, item_ids)
+    return Facts(
+        kept.scenario,
+        kept.experiment,
+        kept.variant,
+        kept.model_version,
+        kept.served_by,
+        tuple(item.item_id for item in kept.items),
+        chances or (1.0,) * len(kept.items),
+    )
 
 
 def facts_of(answer: Recommendation) -> Facts:
     """Those of an answer."""
-    item_ids = tuple(item.item_id for item in answer.items)
     return Facts(
         answer.scenario,
         answer.experiment,
         answer.variant,
         answer.model_version,
         answer.served_by.value,
-        item_ids,
+        tuple(item.item_id for item in answer.items),
+        answer.propensities or (1.0,) * len(answer.items),
     )
 
 
 def decoded(body: bytes, recommendation_id: str) -> Recommendation | None:
     """The answer under a new id, or None where the bytes are none."""
     try:
+        body, line = _parted(body)
         kept = json.loads(body)
+        chances = tuple(json.loads(line)) if line else ()
         items = tuple(_item(item) for item in kept.pop("items"))
         served_by = ServedBy(kept.pop("served_by"))
-        return Recommendation(recommendation_id=recommendation_id, served_by=served_by, items=items, **kept)
+        return Recommendation(
+            recommendation_id=recommendation_id,
+            served_by=served_by,
+            items=items,
+            propensities=chances,
+            **kept,
+        )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 

@@ -30,6 +30,7 @@ from app.pipeline.experiments import CONTROL, Arm
 from app.pipeline.heard import HeardScorer
 from app.pipeline.history import NO_PAST, Past
 from app.pipeline.paging import next_cursor
+from app.pipeline.propensities import propensities
 from app.pipeline.question import Question, everything
 from app.pipeline.rules import Rule
 from app.pipeline.run import Listed, listed
@@ -158,6 +159,7 @@ class Bench:
             items=answer_items,
             filled=made.filled,
             next_cursor=next_cursor(plan.request, made.positions, material.catalogue),
+            propensities=propensities(question, made.positions, made.sources),
         )
 
     def explanation(self, plan: Plan, material: Material, item_id: str) -> Explanation:

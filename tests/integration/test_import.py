@@ -133,7 +133,7 @@ def test_import_ends_with_1_when_no_row_can_be_used(sqlite_recserve: Commands, t
     assert sqlite_recserve("import", orders(tmp_path / "o.csv", count=2, bad=2), *ORDERS).code == 1
 
 
-@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+@pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet"])
 @pytest.mark.parametrize("kind", ["events", "items", "users"])
 def test_export_comes_back_the_same(
     sqlite_recserve: Commands, sqlite_url: str, tmp_path: Path, ending: str, kind: str
@@ -158,7 +158,8 @@ def test_export_comes_back_the_same(
 
 
 def _comparable(file: Path) -> list[dict[str, object]]:
-    frame = pl.read_ndjson(file) if file.suffix == ".jsonl" else pl.read_parquet(file)
+    readers = {".jsonl": pl.read_ndjson, ".csv": pl.read_csv, ".parquet": pl.read_parquet}
+    frame = readers[file.suffix](file)
     return frame.drop("received_at", "updated_at", "cold", strict=False).to_dicts()
 
 

@@ -105,6 +105,12 @@ async def test_list_that_is_written_twice_stands_once(stores: Stores) -> None:
     assert [(found.cell, found.impressions) for found in await outcomes(stores)] == [(HOME, 2)]
 
 
+async def test_propensities_come_back(stores: Stores) -> None:
+    await stores.exposures.append([shown("r1", propensities=(1.0, None)), shown("r2")])
+    exported = (await stores.users.export("u1"))["exposures"]
+    assert [one["propensities"] for one in exported] == [[1.0, None], []]
+
+
 async def test_oldest_are_forgotten_first_and_so_many_at_most(stores: Stores) -> None:
     await stores.exposures.append([shown("r1", hours=0.5), shown("r2", hours=0.1), shown("r3", hours=0.2)])
     assert await stores.exposures.forget(NOON, most=9) == 0
@@ -128,6 +134,7 @@ async def test_person_s_exposures_are_exported_and_erased(stores: Stores) -> Non
             "model_version": "m1",
             "served_by": "model",
             "item_ids": ["i1", "i2"],
+            "propensities": [],
             "shown_at": "2026-11-24T12:00:00.000000Z",
         }
     ]

@@ -59,7 +59,7 @@ def test_no_command_lists_them_all(recserve: Commands) -> None:
         (["keys", "create"], "--kind"),
         (["keys", "create", "--kind", "root"], "root"),
         (["serve", "--port", "99999"], "--port"),
-        (["export", "events", "events.xlsx"], "must end with .jsonl or .parquet"),
+        (["export", "events", "events.xlsx"], "must end with .jsonl, .csv or .parquet"),
         (["export", "stars", "stars.jsonl"], "stars"),
         (["train", "--config", "none.toml"], "none.toml cannot be read"),
         (["train", "--promote", "perhaps"], "perhaps"),

@@ -1,4 +1,4 @@
-"""A tenant's events and users from the first to the last, slice by slice."""
+"""A tenant's events, users and exposures from the first to the last, slice by slice."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.adapters.sql.engine import Database
 from app.adapters.sql.event_rows import stored_event
-from app.adapters.sql.tables import events, users
+from app.adapters.sql.exposures import exposure_of
+from app.adapters.sql.tables import events, exposures, users
+from app.domain.exposures import Exposure
 from app.domain.types import StoredEvent, User
 
 
@@ -60,6 +62,21 @@ class SqlDump:
         for line in lines:
             by_id.setdefault(line.event_id, []).append(line)
         return [stored_event(by_id[event_id]) for event_id in ids]
+
+    async def exposures(self, *, after: Exposure | None, limit: int) -> list[Exposure]:
+        """Lists that were answered, in the order of that, from the first one behind `after`."""
+        key = (exposures.c.shown_at, exposures.c.recommendation_id)
+        statement = sa.select(exposures).where(exposures.c.tenant == self._tenant).order_by(*key).limit(limit)
+        if after is not None:
+            last = sa.tuple_(
+                sa.literal(after.shown_at, key[0].type), sa.literal(after.recommendation_id, key[1].type)
+            )
+            statement = statement.where(sa.tuple_(*key) > last)
+
+        async def work(connection: AsyncConnection) -> Sequence[sa.Row[Any]]:
+            return (await connection.execute(statement)).all()
+
+        return [exposure_of(row) for row in await self._database.read(work)]
 
     async def users(self, *, after: str, limit: int) -> list[User]:
         """Users by id, from the first id above `after`."""

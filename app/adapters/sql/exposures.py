@@ -96,7 +96,7 @@ class SqlExposureStore:
             "model_version": exposure.model_version,
             "served_by": exposure.served_by,
             "item_ids": list(exposure.item_ids),
-            "propensities": [],
+            "propensities": list(exposure.propensities),
             "shown_at": exposure.shown_at,
         }
 
@@ -117,6 +117,7 @@ def exposure_of(row: sa.Row[Any]) -> Exposure:
         item_ids=tuple(row.item_ids),
         shown_at=row.shown_at,
         experiment=row.experiment_id,
+        propensities=tuple(row.propensities),
     )
 
 

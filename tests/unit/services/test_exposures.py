@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ from app.domain.errors import StorageUnavailableError
 from app.domain.exposures import Exposure, Outcome
 from app.domain.recommendations import Recommendation, RecommendedItem, ServedBy
 from app.domain.types import Subject
-from app.services.answer_codec import Made
+from app.services.answer_codec import Made, decoded, on_the_wire
 from app.services.exposures import Exposures
 from app.telemetry import Metrics
 from tests.clocks import NOON, FixedClock
@@ -80,9 +81,26 @@ async def test_kept_list_is_written_as_a_made_one_is(clock: FixedClock, metrics:
     add(exposures, "r3", answer=b'{"scenario":torn')
     clock.move(seconds=5)
     await exposures.flush()
-    made = Exposure("r1", USER, "home", "control", "m1", "model", ("i1", "i2"), NOON)
-    kept = Exposure("r2", USER, "home", "control", "m1", "cache", ("i1", "i2"), NOON)
+    certain = {"item_ids": ("i1", "i2"), "shown_at": NOON, "propensities": (1.0, 1.0)}
+    made = Exposure("r1", USER, "home", "control", "m1", "model", **certain)
+    kept = Exposure("r2", USER, "home", "control", "m1", "cache", **certain)
     assert store.written == [made, kept]
+
+
+@pytest.mark.parametrize("propensities", [(1.0, 0.125), (None, None)])
+async def test_propensities_go_with_a_kept_list_and_not_on_the_wire(
+    clock: FixedClock, metrics: Metrics, propensities: tuple[float | None, ...]
+) -> None:
+    answer, store = replace(ANSWER, propensities=propensities), Store()
+    exposures = writer(store, clock, metrics)
+    add(exposures, "r1", answer=answer)
+    add(exposures, "r2", answer=Made(answer).kept_body)
+    await exposures.flush()
+    assert [one.propensities for one in store.written] == [propensities] * 2
+    kept = replace(answer, recommendation_id="r2", served_by=ServedBy.CACHE)
+    assert decoded(Made(answer).kept_body, "r2") == kept
+    assert on_the_wire(Made(answer).kept_body, "r2") == Made(kept).body("r2")
+    assert b"propensit" not in Made(kept).body("r2")
 
 
 async def test_more_than_may_wait_is_dropped_and_counted(clock: FixedClock, metrics: Metrics) -> None:

@@ -9,7 +9,7 @@ from app.pipeline import explain, scenarios, silence
 from app.pipeline.columns import ITEM_FIELDS
 from app.pipeline.filters import OPS
 from app.services.reading import DATABASE_UNAVAILABLE
-from app.services.recommend import BUSY, DEADLINE
+from app.services.making import BUSY, DEADLINE
 from tests.docs.test_docs import text
 
 CODES = {

@@ -31,7 +31,9 @@ from app.api.admission import Admission, Places
 from app.api.context import AppState
 from app.api.drain import Drain
 from app.api.hot_events import HotEvents
+from app.api.hot_lists import HotLists
 from app.api.hot_path import HotLayer, HotPath
+from app.api.hot_posts import HotParts
 from app.api.middleware import BodyLimit, HeadAsGet, Observe, PublicCors, StrictPath
 from app.api.openapi import describe, flat_routes, is_public, is_stream
 from app.api.problems import on_http_error, on_recserve_error, on_validation_error
@@ -125,17 +127,11 @@ def create_app(
     places, report = Places(settings.most_in_flight), Report(state["metrics"], lines)
     app.add_middleware(Observe, report=report, drain=state["drain"])
     app.add_middleware(Admission, places=places, report=report, drain=state["drain"])
-    app.add_middleware(
-        HotEvents,
-        services=services,
-        settings=settings,
-        report=report,
-        drain=state["drain"],
-        places=places,
-        now=now,
-    )
-    hot = HotPath(services=services, report=report, drain=state["drain"])
-    app.add_middleware(HotLayer, hot=hot, report=report, drain=state["drain"])
+    parts = HotParts(services=services, settings=settings, report=report, drain=state["drain"], places=places)
+    app.add_middleware(HotLists, parts=parts)
+    app.add_middleware(HotEvents, parts=parts, now=now)
+    hot = HotPath(parts=parts)
+    app.add_middleware(HotLayer, hot=hot, parts=parts)
     app.state.takers = (hot,)
     return app
 

@@ -1,8 +1,9 @@
-"""The commonest answer, a kept list to a server's plain call, given in front of the routes.
+"""The commonest answer, a person's list to a server's plain call, given in front of the routes.
 
-Routing, parameters and dependencies cost many times what finding the list does. So what is plain beyond doubt
-is answered here, with the same authentication, figures, log line, headers and bytes; all else, and every list
-that is not kept, goes to the route, which stays the reference ([ADR 0011](../../docs/adr/0011-hot-path.md)).
+Routing, parameters and dependencies cost many times what finding the list does, and more than making it. So
+what is plain beyond doubt is answered here, with the same authentication, figures, log line, headers and
+bytes, kept or not; all else goes to the route, which stays the reference
+([ADR 0011](../../docs/adr/0011-hot-path.md), [ADR 0019](../../docs/adr/0019-live-lists.md)).
 
 `HotPath` answers on the wire, before there is an ASGI scope; `HotLayer` whatever comes to the application.
 """
@@ -16,19 +17,22 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.api.admission import Priority
 from app.api.auth import COUNTED, address_of
-from app.api.context import LOOK, REQUEST_ID_HEADER, begin_request
-from app.api.drain import Drain
-from app.api.reporting import Report, raw_security_headers
+from app.api.context import LOOK, begin_request
+from app.api.hot_posts import HotParts
+from app.api.plain_calls import JSON, REQUEST_ID, VARY, plain_caller, plain_head, send_plain
+from app.api.reporting import raw_security_headers
 from app.domain.errors import InvalidInputError, RateLimitedError
 from app.domain.ids import new_request_id, new_ulid
-from app.domain.types import ApiKey, KeyKind
+from app.domain.recommendations import RecommendationRequest
+from app.domain.types import ApiKey, Subject
 
 if TYPE_CHECKING:
     from app.api.wire import WireProtocol
-    from app.services.container import Services
     from app.services.recommend import Look
 
 ROUTE = "/v1/users/{user_id}/recommendations"
@@ -39,19 +43,10 @@ _PATH = re.compile(rb"/v1/users/([A-Za-z0-9._~@:-]{1,128})/recommendations")
 _FIRST_LINE = re.compile(rb"GET " + _PATH.pattern)
 _SCENARIO = re.compile(rb"[a-z0-9_-]{1,64}")
 _PLACES = re.compile(rb"[1-9][0-9]?|100")
-_JSON = (b"content-type", b"application/json")
-# What the rules for other origins add to every answer that a browser may see.
-_VARY = (b"vary", b"Origin")
-_BEARER = b"Bearer "
-_REQUEST_ID = REQUEST_ID_HEADER.lower().encode()
 # An answer on the wire is: status and what the server adds, the length, this, the request's id, and the rest.
-_MIDDLE = b"\r\n%b: %b\r\n%b: %b\r\n%b: " % (*_JSON, *_VARY, _REQUEST_ID)
+_MIDDLE = b"\r\n%b: %b\r\n%b: %b\r\n%b: " % (*JSON, *VARY, REQUEST_ID)
 _LAST = b"\r\n%b\r\n" % b"".join(b"%b: %b\r\n" % header for header in raw_security_headers())
 _REQUEST_ID_LINE = re.compile(rb"(?i)\r\nx-request-id: ([A-Za-z0-9._-]{1,128})(?=\r\n)")
-# Whoever sends one of these wants more of the answer than a plain call does.
-_NOT_PLAIN = frozenset(
-    {b"origin", b"x-user-token", b"content-length", b"content-encoding", b"transfer-encoding", b"expect"}
-)
 # These change what becomes of the connection.
 _OF_CONNECTION = frozenset({b"connection", b"keep-alive", b"upgrade", b"proxy-connection"})
 
@@ -72,24 +67,37 @@ class _Plain(NamedTuple):
     request_id: str | None = None
 
 
+class _Call(NamedTuple):
+    """A plain call on the wire that has looked for its list."""
+
+    connection: WireProtocol
+    plain: _Plain
+    request_id: str
+    started: float
+    look: Look
+    counted: bool
+
+
 class HotPath:
-    """Answers plain calls for kept lists.
+    """Answers plain calls for a person's list.
 
     On the wire it reads nothing itself: a head is taken only if it is, but for the user's id and the
     request's, byte for byte one that the parser has read and this has found plain.
 
+    Once the drain is thrown everything goes to the route, which says that the connection ends.
+
     Args:
-        services: Use cases.
-        report: Is told of every answer.
-        drain: Once thrown, the route says that the connection ends.
+        parts: What it stands on.
     """
 
     start = b"GET /v1/users/"
 
-    def __init__(self, *, services: Services, report: Report, drain: Drain) -> None:
+    def __init__(self, *, parts: HotParts) -> None:
+        services = parts.services
         self._recommend, self._keys, self._quotas = services.recommend, services.keys, services.quotas
-        self._drain, self._answered = drain, report.on("GET", ROUTE, 200)
-        self._report = report
+        self._drain, self._places, self._report = parts.drain, parts.places, parts.report
+        self._answered = parts.report.on("GET", ROUTE, 200)
+        self._making: set[asyncio.Task[None]] = set()
         # What follows the path in a head, to the end of it. It holds a key, so only good ones come in.
         self._heads: dict[bytes, _Plain] = {}
         self._head_of: list[tuple[bytes, bytes]] | None = None
@@ -102,7 +110,7 @@ class HotPath:
             return
         rest = _REQUEST_ID_LINE.sub(b"", data[line.end() :], count=1)
         plain = _plain(scope)
-        if plain is None or _REQUEST_ID in rest.lower() or self._caller(plain) is None:
+        if plain is None or REQUEST_ID in rest.lower() or self._caller(plain) is None:
             return
         if any(name in _OF_CONNECTION and value != b"keep-alive" for name, value in scope["headers"]):
             return
@@ -129,19 +137,28 @@ class HotPath:
 
         def done(look: Look, *, counted: bool) -> None:
             made = new_request_id() if request_id is None else request_id.decode("ascii")
-            self._done(connection, made, started, look, counted=counted)
+            call = _Call(connection, plain, made, started, look, counted)
+            body = None if connection.leaving else self.kept(look, counted=counted)
+            if body is not None:
+                self._send(call, body)
+            elif connection.leaving or not counted:
+                self._pass_on(call)
+            else:
+                task = asyncio.get_running_loop().create_task(self._make(call), name="hot_path.make")
+                self._making.add(task)
+                task.add_done_callback(self._making.discard)
 
         return self.look_for(plain, line[1].decode("ascii"), client[0] if client else "", done)
 
-    def _done(
-        self, connection: WireProtocol, request_id: str, started: float, look: Look, *, counted: bool
-    ) -> None:
-        body = None if connection.leaving else self.kept(look, counted=counted)
-        if body is None:
-            if not connection.pass_on({LOOK: look, COUNTED: counted}):
-                # Nobody is there to be answered.
-                self._report.on("GET", ROUTE, 0)(time.monotonic() - started, request_id)
-            return
+    async def _make(self, call: _Call) -> None:
+        body = await self.made(call.plain, call.look, call.request_id)
+        if body is None or call.connection.leaving:
+            self._pass_on(call)
+        else:
+            self._send(call, body)
+
+    def _send(self, call: _Call, body: bytes) -> None:
+        connection, request_id = call.connection, call.request_id
         headers = connection.server_state.default_headers
         if headers is not self._head_of:
             self._head_of, self._head = headers, _first_part(headers)
@@ -150,7 +167,12 @@ class HotPath:
                 b"%b%d%b%b%b%b" % (self._head, len(body), _MIDDLE, request_id.encode("ascii"), _LAST, body)
             )
         finally:
-            self._answered(time.monotonic() - started, request_id)
+            self._answered(time.monotonic() - call.started, request_id)
+
+    def _pass_on(self, call: _Call) -> None:
+        if not call.connection.pass_on({LOOK: call.look, COUNTED: call.counted}):
+            # Nobody is there to be answered.
+            self._report.on("GET", ROUTE, 0)(time.monotonic() - call.started, call.request_id)
 
     # --- For the wire and the application ---
 
@@ -182,10 +204,27 @@ class HotPath:
         return True
 
     def kept(self, look: Look, *, counted: bool) -> bytes | None:
-        """The answer's body, told as given; None: the route makes it."""
+        """The answer's body out of the cache, told as given; None: it has to be made."""
         if not counted or self._drain.started:
             return None
         return self._recommend.kept(look, new_ulid())
+
+    async def made(self, plain: _Plain, look: Look, request_id: str) -> bytes | None:
+        """The body of an answer that is made now, told as given; None: the route has to answer."""
+        if self._drain.started or not self._places.enter(Priority.RECOMMEND):
+            return None
+        request = RecommendationRequest(plain.scenario, Subject(user_id=look.user_id), n=plain.n)
+        try:
+            with (
+                self._report.metrics.in_flight.track_inprogress(),
+                structlog.contextvars.bound_contextvars(request_id=request_id),
+            ):
+                body = await self._recommend.body(request, look=look)
+        except Exception:  # noqa: BLE001  # the route meets it again, and says so in its own place
+            return None
+        finally:
+            self._places.leave()
+        return None if self._drain.started else body
 
     def _spent(self, key: ApiKey, address: str) -> bool:
         try:
@@ -195,15 +234,14 @@ class HotPath:
 
     def _caller(self, plain: _Plain) -> ApiKey | None:
         """The key, if it is good for this."""
-        key = self._keys.recognise(plain.token)
-        return None if key is None or key.kind is KeyKind.PUB or SCOPE not in key.scopes else key
+        return plain_caller(self._keys, plain.token, SCOPE)
 
 
 class HotLayer:
-    """The application's outermost layer: answers what is plain and kept, passes on all else untouched."""
+    """The application's outermost layer: answers what is plain, passes on all else untouched."""
 
-    def __init__(self, app: ASGIApp, *, hot: HotPath, report: Report, drain: Drain) -> None:
-        self._app, self._hot, self._report, self._drain = app, hot, report, drain
+    def __init__(self, app: ASGIApp, *, hot: HotPath, parts: HotParts) -> None:
+        self._app, self._hot, self._report, self._drain = app, hot, parts.report, parts.drain
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass on."""
@@ -229,28 +267,18 @@ class HotLayer:
             return False
         look, counted = await future
         scope[LOOK], scope[COUNTED] = look, counted
+        request_id = begin_request(scope, plain.request_id)
         body = self._hot.kept(look, counted=counted)
+        if body is None and counted:
+            body = await self._hot.made(plain, look, request_id)
         if body is None:
             return False
-        request_id = begin_request(scope, plain.request_id)
         try:
-            await _send(send, body, request_id)
+            await send_plain(send, status=200, body=body, request_id=request_id)
         finally:
             took_s = time.monotonic() - started
             self._report.answered(method="GET", route=ROUTE, status=200, took_s=took_s, request_id=request_id)
         return True
-
-
-async def _send(send: Send, body: bytes, request_id: str) -> None:
-    headers = [
-        (b"content-length", b"%d" % len(body)),
-        _JSON,
-        _VARY,
-        (_REQUEST_ID, request_id.encode()),
-        *raw_security_headers(),
-    ]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
 
 
 def _first_part(added: list[tuple[bytes, bytes]]) -> bytes:
@@ -259,8 +287,8 @@ def _first_part(added: list[tuple[bytes, bytes]]) -> bytes:
 
 
 def _plain(scope: Mapping[str, Any]) -> _Plain | None:
-    query, headers = _plain_query(scope["query_string"]), _plain_headers(scope["headers"])
-    return None if query is None or headers is None else _Plain(headers[0], *query, headers[1])
+    query, head = _plain_query(scope["query_string"]), plain_head(scope["headers"], with_body=False)
+    return None if query is None or head is None else _Plain(head.token, *query, head.request_id)
 
 
 @lru_cache(maxsize=1024)
@@ -275,23 +303,3 @@ def _plain_query(query: bytes) -> tuple[str, int] | None:
     if _SCENARIO.fullmatch(given[b"scenario"]) is None or _PLACES.fullmatch(given[b"n"]) is None:
         return None
     return given[b"scenario"].decode(), int(given[b"n"])
-
-
-def _plain_headers(headers: list[tuple[bytes, bytes]]) -> tuple[str, str | None] | None:
-    """The key's text and the caller's request id."""
-    token: bytes | None = None
-    request_id: bytes | None = None
-    for name, value in headers:
-        if name == b"authorization":
-            if token is not None or not value.startswith(_BEARER):
-                return None
-            token = value[len(_BEARER) :]
-        elif name == _REQUEST_ID:
-            if request_id is not None:
-                return None
-            request_id = value
-        elif name in _NOT_PLAIN:
-            return None
-    if token is None or not token.isascii():
-        return None
-    return token.decode("ascii"), None if request_id is None else request_id.decode("latin-1")

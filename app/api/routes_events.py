@@ -32,12 +32,13 @@ from app.api.context import (
     services_of,
     settings_of,
 )
+from app.api.plain_calls import FAILED
 from app.api.plain_events import PlainEvent, read_plain
 from app.api.queries import only_known_parameters
 from app.api.queries import router as make_router
 from app.api.schemas_events import EventBody, EventsAnswer, EventsBody
 from app.api.strict_json import read_strict
-from app.api.taking import FAILED, answer_of, result_of, results_of
+from app.api.taking import answer_of, result_of, results_of
 from app.domain.errors import FieldError, ForbiddenError, InvalidInputError, UnauthorizedError
 from app.domain.types import EventStatus, KeyKind
 

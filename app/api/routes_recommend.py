@@ -14,6 +14,7 @@ from starlette.responses import Response
 from app.api.auth import USER_TOKEN_HEADER, BrowserRequirement, Caller, Needs, bearer
 from app.api.bodies import JSON, Body, BodyReader
 from app.api.context import LookDep, ServicesDep, services_of, settings_of
+from app.api.plain_calls import FAILED
 from app.api.queries import only_known_parameters
 from app.api.queries import router as make_router
 from app.api.schemas_recommend import (
@@ -43,6 +44,9 @@ class ListRoute(APIRoute):
             services, settings = await services_of(request), await settings_of(request)
             user_token = request.headers.get(USER_TOKEN_HEADER)
             caller = await _CALLER(request, services, settings, await bearer(request), user_token)
+            if FAILED in request.scope:
+                # read and tried already, in front of this route
+                raise request.scope[FAILED]
             return await recommend(caller=caller, body=await _BODY(request, settings), services=services)
 
         return handle

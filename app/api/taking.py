@@ -12,8 +12,6 @@ from app.domain.errors import FieldError
 from app.domain.ports import Appended
 from app.telemetry import Metrics
 
-FAILED = "recserve.failed"
-"""In the scope of a request whose events were read, but not stored: why."""
 _UNKNOWN_ITEM = "is not in the catalogue"
 
 Result = dict[str, Any]

@@ -73,8 +73,13 @@ class Quotas:
             RateLimitedError: The minute's quota is used up.
             UnavailableError: An administrator's cannot be counted now.
         """
-        while not self.spend_at_hand(key, address):
-            await asyncio.shield(self._taken(key, _name(key, address)))
+        try:
+            while not self.spend_at_hand(key, address):
+                await asyncio.shield(self._taken(key, _name(key, address)))
+        except RateLimitedError:
+            # Here alone: others let this say what they have found.
+            self._metrics.rate_limited.labels(key.kind.value).inc()
+            raise
 
     def spend_at_hand(self, key: ApiKey, address: str) -> bool:
         """Count a request if this process has the right to let it through; False: `spend` must ask.
@@ -93,7 +98,6 @@ class Quotas:
             minute.left -= 1
             return True
         if minute.spent:
-            self._metrics.rate_limited.labels(key.kind.value).inc()
             left_s = max(1, -int(-(MINUTE_S - now % MINUTE_S) // 1))
             raise RateLimitedError(
                 "The key's requests of this minute are used up.", retry_after_s=left_s, quota=limit

@@ -221,15 +221,7 @@ def alone(world: World) -> HotEvents:
     async def unreachable(*_: Any) -> None:
         raise AssertionError("the route was asked")
 
-    return HotEvents(
-        unreachable,
-        services=world.services,
-        settings=API_SETTINGS,
-        report=hot._report,
-        drain=world.drain,
-        places=hot._places,
-        now=world.clock.now,
-    )
+    return HotEvents(unreachable, parts=hot._parts, now=world.clock.now)
 
 
 @pytest.mark.parametrize(
@@ -271,17 +263,17 @@ def test_what_the_store_refuses_is_told_as_the_route_tells_it(
         assert call(one, hot, asked) == expected
         assert counted(one, before[0]) == counted(other, before[1])
         assert len(attempts) == 2, "tried once each"
-        assert hot._places.inside == 0
+        assert hot._parts.places.inside == 0
 
 
 def test_full_house_is_told_as_the_route_tells_it(twins: tuple[World, World]) -> None:
     hot, _ = layers(twins[0])
-    hot._places.inside = 10**6
+    hot._parts.places.inside = 10**6
     try:
         status, headers, _ = call(twins[0], hot, plain())
     finally:
-        assert hot._places.inside == 10**6
-        hot._places.inside = 0
+        assert hot._parts.places.inside == 10**6
+        hot._parts.places.inside = 0
     assert status == 503
     assert b"retry-after" in dict(headers)
 
@@ -295,7 +287,7 @@ def test_body_that_does_not_arrive_is_given_up_after_one_timeout() -> None:
         status, headers, body = call_with(world, hot, scope_of(world, asked), never)
         assert (status, dict(headers)[b"connection"]) == (408, b"close")
         assert json.loads(body)["type"] == "/problems/body-timeout"
-        assert hot._places.inside == 0
+        assert hot._parts.places.inside == 0
 
 
 def test_caller_that_goes_away_leaves_its_place(twins: tuple[World, World]) -> None:
@@ -303,7 +295,7 @@ def test_caller_that_goes_away_leaves_its_place(twins: tuple[World, World]) -> N
     hot, _ = layers(world)
     gone = [{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}]
     assert call_with(world, hot, scope_of(world, plain()), gone)[0] == 422
-    assert hot._places.inside == 0
+    assert hot._parts.places.inside == 0
 
 
 def test_draining_service_still_takes_events_and_closes(twins: tuple[World, World]) -> None:

@@ -7,12 +7,13 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.api.hot_path import HotLayer
+from app.api.hot_posts import HotParts
 from app.domain.ports import CacheRead
-from tests.api.world import ORIGIN, World, user_token
+from tests.api.world import API_SETTINGS, ORIGIN, World, user_token
 from tests.waiting import until
 
 MISS = CacheRead(body=None, token=None)
@@ -68,12 +69,22 @@ def settled(shared_world: World) -> World:
     return shared_world
 
 
+async def unreachable(*_: Any) -> None:
+    raise AssertionError("the route was asked")
+
+
 def layers(world: World) -> tuple[HotLayer, Any]:
     """The hot path, and what it stands in front of."""
     layer: Any = world.client.app.middleware_stack  # type: ignore[attr-defined]
     while not isinstance(layer, HotLayer):
         layer = layer.app
     return layer, layer._app
+
+
+def parts_of(world: World) -> HotParts:
+    """What the world's layers stand on."""
+    path = layers(world)[0]._hot
+    return HotParts(world.services, API_SETTINGS, path._report, world.drain, path._places)
 
 
 def scope_of(
@@ -179,16 +190,66 @@ def test_hot_path_answers_and_counts_as_the_route_does(settled: World, asked: di
     assert counted(settled, before) == expected_counts
 
 
+@pytest.fixture
+def forgetful(settled: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """With a cache that never holds a list."""
+    cache = settled.services.recommend._cache
+
+    async def read(*_: Any) -> CacheRead:
+        return MISS
+
+    monkeypatch.setattr(cache, "look", lambda _subjects, _key, done: done(MISS))
+    monkeypatch.setattr(cache, "read", read)
+    return settled
+
+
+@given(asked=CALLS)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_lists_that_are_not_kept_are_answered_and_counted_as_the_route_does(
+    forgetful: World, asked: dict[str, Any]
+) -> None:
+    hot, route = layers(forgetful)
+    headers = header_lists(forgetful, asked["kind"], asked["scheme"], asked["extra"])
+    scope = scope_of(forgetful, asked["method"], asked["user"], asked["query"], headers)
+    call(forgetful, route, scope)
+    before = figures(forgetful)
+    expected = call(forgetful, route, scope)
+    expected_counts = counted(forgetful, before)
+    before = figures(forgetful)
+    assert call(forgetful, hot, scope) == expected
+    assert counted(forgetful, before) == expected_counts
+
+
+def test_list_that_is_made_needs_no_route(forgetful: World) -> None:
+    hot, _ = layers(forgetful)
+    scope = scope_of(forgetful, "GET", "u1", "n=7", header_lists(forgetful, "sec", "Bearer ", []))
+    call(forgetful, hot, scope)  # so that the key is known
+    alone = HotLayer(unreachable, hot=hot._hot, parts=parts_of(forgetful))
+    status, _, body = call(forgetful, alone, scope)
+    assert status == 200
+    assert b'"served_by":"cache"' not in body
+
+
+def test_list_that_is_made_takes_a_place_or_is_refused(forgetful: World) -> None:
+    hot, _ = layers(forgetful)
+    scope = scope_of(forgetful, "GET", "u1", "n=7", header_lists(forgetful, "sec", "Bearer ", []))
+    call(forgetful, hot, scope)
+    places = hot._hot._places
+    assert places.inside == 0
+    places.inside = 10**6
+    try:
+        assert call(forgetful, hot, scope)[0] == 503
+    finally:
+        places.inside = 0
+
+
 def test_kept_list_needs_no_route(settled: World) -> None:
     hot, route = layers(settled)
     headers = header_lists(settled, "sec", "Bearer ", [])
     scope = scope_of(settled, "GET", "u1", "n=7", headers)
     call(settled, route, scope)
 
-    async def unreachable(*_: Any) -> None:
-        raise AssertionError("the route was asked")
-
-    alone = HotLayer(unreachable, hot=hot._hot, report=hot._report, drain=settled.drain)
+    alone = HotLayer(unreachable, hot=hot._hot, parts=parts_of(settled))
     status, _, body = call(settled, alone, scope)
     assert status == 200
     assert b'"served_by":"cache"' in body

@@ -17,6 +17,7 @@ from app.api.drain import Drain
 from app.api.reporting import Report, raw_security_headers
 from app.telemetry import Metrics
 from tests.api.build import build_services
+from tests.api.samples import EVENT
 from tests.api.world import World, running
 from tests.clocks import FixedClock
 
@@ -45,6 +46,16 @@ def test_quota_holds_over_kept_lists_and_all_routes_alike(strict: World) -> None
     assert refused.headers["ratelimit-policy"] == f'"minute";q={QUOTA};w=60'
     assert refused.headers["ratelimit"] == '"minute";r=0;t=30'
     assert strict.call("GET", PATH, kind="adm").status_code == 200, "each key has its own"
+
+
+def test_refusal_is_counted_once_whichever_layer_finds_it_out(strict: World) -> None:
+    for _ in range(QUOTA + 1):
+        strict.call("GET", PATH)
+    strict.call("POST", "/v1/recommendations", json={})
+    strict.call("POST", "/v1/events", json={"events": [EVENT]})
+    figures = strict.services.quotas._metrics.registry
+    refused = figures.get_sample_value("recserve_rate_limited_total", {"kind": "sec"})
+    assert refused == 3.0
 
 
 def test_health_is_asked_without_a_key_and_never_limited(strict: World) -> None:

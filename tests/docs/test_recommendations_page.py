@@ -8,8 +8,8 @@ from app.domain.recommendations import ExcludeSeen, ServedBy
 from app.pipeline import explain, scenarios, silence
 from app.pipeline.columns import ITEM_FIELDS
 from app.pipeline.filters import OPS
-from app.services.reading import DATABASE_UNAVAILABLE
 from app.services.making import BUSY, DEADLINE
+from app.services.reading import DATABASE_UNAVAILABLE
 from tests.docs.test_docs import text
 
 CODES = {

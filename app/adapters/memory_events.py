@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -11,6 +11,7 @@ import numpy as np
 from app.adapters.memory_state import MemoryState, StoredRow, as_stored
 from app.domain.cursors import decode_cursor, decode_moment, encode_cursor
 from app.domain.ports import Appended, Clock, EventColumns
+from app.domain.segments import KINDS, LONGEST, Segment, segments_of
 from app.domain.types import (
     Event,
     EventItem,
@@ -133,6 +134,30 @@ class MemoryEventStore:
                 people.setdefault((line.item_id, event.name, day), set()).add(self._state.person(event))
         return [(*key, len(who)) for key, who in sorted(people.items())]
 
+    async def segment_counts(
+        self, since: datetime, *, people: int, most: int
+    ) -> list[tuple[Segment, str, str, str, int]]:
+        """``(segment, item_id, event name, UTC day, distinct people)`` of events after `since`, sorted."""
+        who: dict[Segment, set[str]] = {}
+        lines: dict[tuple[Segment, str, str, str], set[str]] = {}
+        for _, event, line in _lines(self._state):
+            if line is None or event.happened_at <= since:
+                continue
+            day, person = event.happened_at.astimezone(UTC).date().isoformat(), self._state.person(event)
+            for segment in self._segments(event, person):
+                who.setdefault(segment, set()).add(person)
+                lines.setdefault((segment, line.item_id, event.name, day), set()).add(person)
+        kept = {segment for kind in KINDS for segment in _largest(kind, who, people=people, most=most)}
+        return sorted((*key, len(found)) for key, found in lines.items() if key[0] in kept)
+
+    def _segments(self, event: Event, person: str) -> list[Segment]:
+        country, referrer, device = (_text(event.context.get(kind)) for kind in KINDS)
+        if country is None:
+            user = self._state.users.get(person.removeprefix("user:")) if person.startswith("user:") else None
+            country = None if user is None else user.country
+        found = segments_of(country, referrer, device)
+        return [segment for segment in found if len(segment.value) <= LONGEST]
+
     async def baskets(self, since: datetime, *, lines: int) -> list[tuple[str, str]]:
         """``(event_id, item_id)`` of the newest `lines` lines of purchases after `since`, sorted."""
         found = [
@@ -174,6 +199,15 @@ class MemoryEventLog:
                 [None if event.value is None else float(event.value) for event in events], dtype=np.float64
             ),
         )
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _largest(kind: str, who: Mapping[Segment, set[str]], *, people: int, most: int) -> list[Segment]:
+    sizes = sorted((-len(found), segment) for segment, found in who.items() if segment.kind == kind)
+    return [segment for size, segment in sizes if -size >= people][:most]
 
 
 def _summed(item_id: str, name: str, events: Sequence[Event]) -> ItemEvents:

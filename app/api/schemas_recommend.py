@@ -8,6 +8,7 @@ from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema
 
 from app.api.values import PRINTABLE, Answer, Id, Line, Schema, check_line
 from app.domain.recommendations import Context, ExcludeSeen, RecommendationRequest
+from app.domain.segments import LONGEST
 from app.domain.types import JsonObject, Subject
 from app.pipeline.filters import OPS
 
@@ -92,6 +93,14 @@ ListCursor = Annotated[str, AfterValidator(check_line), Field(json_schema_extra=
 """Longer than a line: it holds what the pages before showed."""
 
 
+Segment = Annotated[Line, Field(min_length=1, max_length=LONGEST)]
+Referrer = Annotated[
+    str,
+    AfterValidator(check_line),
+    Field(min_length=1, max_length=2048, json_schema_extra={"pattern": PRINTABLE}),
+]
+
+
 class ContextBody(Schema):
     """What the caller knows about the moment."""
 
@@ -101,9 +110,26 @@ class ContextBody(Schema):
         default=[], description="A session that the caller keeps itself, most recent last."
     )
 
+    country: Segment | None = Field(
+        default=None, description="Of the person, written as in events and users.", examples=["GB"]
+    )
+    referrer: Referrer | None = Field(
+        default=None, description="Where the person came from: an address or a host; the host counts."
+    )
+    device: Segment | None = Field(
+        default=None, description="What the person holds, written as in events.", examples=["mobile"]
+    )
+
     def to_context(self) -> Context:
         """As the service knows it."""
-        return Context(item_id=self.item_id, basket=tuple(self.basket), history=tuple(self.history))
+        return Context(
+            item_id=self.item_id,
+            basket=tuple(self.basket),
+            history=tuple(self.history),
+            country=self.country,
+            referrer=self.referrer,
+            device=self.device,
+        )
 
 
 class PersonBody(Schema):

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.exposures import Exposure, Outcome
+from app.domain.segments import Segment
 from app.domain.steering import Definition, DefinitionKind
 from app.domain.types import (
     ApiKey,
@@ -94,6 +95,15 @@ class EventStore(Protocol):
 
     async def daily_counts(self, since: datetime) -> list[tuple[str, str, str, int]]:
         """``(item_id, event name, UTC day YYYY-MM-DD, distinct people)`` of events after `since`."""
+
+    async def segment_counts(
+        self, since: datetime, *, people: int, most: int
+    ) -> list[tuple[Segment, str, str, str, int]]:
+        """``(segment, item_id, event name, UTC day YYYY-MM-DD, distinct people)`` of events after `since`.
+
+        An event is of the segments that its own context names; without a country there, of its user's. Only
+        segments of at least so many `people`, of each kind at most so many, the largest. Sorted.
+        """
 
     async def baskets(self, since: datetime, *, lines: int) -> list[tuple[str, str]]:
         """``(event_id, item_id)`` of the newest `lines` lines of purchases after `since`, sorted."""

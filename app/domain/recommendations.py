@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from app.domain.segments import KINDS, Segment, segments_of
 from app.domain.types import JsonObject, Subject
 
 
@@ -39,11 +41,25 @@ class Context:
         item_id: The page's item.
         basket: Items in the basket.
         history: A session that the caller keeps itself, most recent last; read as views that happen now.
+        country: Where the person is; `referrer`: the site they came from; `device`: what they hold.
     """
 
     item_id: str | None = None
     basket: tuple[str, ...] = ()
     history: tuple[str, ...] = ()
+    country: str | None = None
+    referrer: str | None = None
+    device: str | None = None
+
+    def segments(self) -> Iterator[Segment]:
+        """Those that the person belongs to."""
+        return segments_of(self.country, self.referrer, self.device)
+
+    def of_segment(self, segment: Segment | None) -> Context:
+        """The same, of this one segment or of none."""
+        value = {} if segment is None else {segment.kind: segment.value}
+        country, referrer, device = (value.get(kind) for kind in KINDS)
+        return replace(self, country=country, referrer=referrer, device=device)
 
 
 @dataclass(frozen=True, slots=True)

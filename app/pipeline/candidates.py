@@ -15,6 +15,7 @@ from app.domain.types import Query
 from app.pipeline.catalogue import CatalogueSnapshot, Positions
 from app.pipeline.columns import FloatArray, IntArray
 from app.pipeline.popularity import DailyCounts
+from app.pipeline.segments import NO_SEGMENTS, Segments
 from app.pipeline.together import NOTHING_TOGETHER, Together
 
 Scores = NDArray[np.floating]
@@ -141,6 +142,7 @@ class PopularView:
         popular: float64 (counted items,).
         trending: float64 (counted items,).
         together: What is bought together.
+        segments: What is popular with whom.
     """
 
     counts: DailyCounts
@@ -152,11 +154,12 @@ class PopularView:
     trending: FloatArray
     made_at: datetime
     together: Together = NOTHING_TOGETHER
+    segments: Segments = NO_SEGMENTS
     _spreads: dict[str, FloatArray] = field(default_factory=dict, compare=False)
 
-    def shows(self, counts: DailyCounts, together: Together, fading: CountsFading) -> bool:
+    def shows(self, counts: DailyCounts, fading: CountsFading) -> bool:
         """Whether it is a view of just these."""
-        return self.counts is counts and self.together is together and self.fading == fading
+        return self.counts is counts and self.fading == fading
 
     def demand(self, catalogue: CatalogueSnapshot) -> FloatArray | None:
         """float64 (items,): logarithm of the decayed counts as a share of the greatest; None without any."""
@@ -202,7 +205,6 @@ def popular_view(
     now: datetime,
     fading: CountsFading,
     catalogue: CatalogueSnapshot,
-    together: Together = NOTHING_TOGETHER,
 ) -> PopularView:
     """The counts as of now, over this catalogue."""
     return PopularView(
@@ -214,7 +216,6 @@ def popular_view(
         popular=counts.popular(now, fading.popular),
         trending=counts.trending(now, fading.trending),
         made_at=now,
-        together=together,
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from app.domain.moments import rfc3339
 from app.domain.recommendations import Neighbour, Reason
+from app.domain.segments import COUNTRY, DEVICE, REFERRER, Segment
 from app.domain.types import Item
 from app.pipeline import scenarios
 from app.pipeline.candidates import ModelView
@@ -40,6 +41,7 @@ PLAIN = {
     scenarios.EXPLORE: ("explored", "New, and few have seen it"),
     PINNED: ("pinned", "Picked by us"),
 }
+WHERE = {COUNTRY: "in", REFERRER: "with visitors from", DEVICE: "on"}
 FOR_YOU = ("for_you", "Chosen for you")
 
 
@@ -90,9 +92,17 @@ def neighbours(near: Anchors, candidate: int, past: Past, *, most: int) -> tuple
 
 
 def reason_for(
-    source: str, nearest: str | None, *, scenario: str, past: Past, catalogue: CatalogueSnapshot
+    source: str,
+    nearest: str | None,
+    *,
+    scenario: str,
+    past: Past,
+    catalogue: CatalogueSnapshot,
+    segment: Segment | None = None,
 ) -> Reason:
     """The reason of one place of a list."""
+    if source == scenarios.IN_SEGMENT and segment is not None:
+        return Reason(scenarios.IN_SEGMENT, None, f"Popular {WHERE[segment.kind]} {segment.value}")
     if source in PLAIN:
         return Reason(PLAIN[source][0], None, PLAIN[source][1])
     if nearest is None:

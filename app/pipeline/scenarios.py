@@ -16,6 +16,7 @@ from app.pipeline.filters import parse_filter
 POPULAR, TRENDING, LATEST, CONTENT, CATALOGUE = "popular", "trending", "latest", "content", "catalogue"
 PERSONAL, SIMILAR, BASKET = "personal", "similar", "basket"
 TOGETHER, BUY_AGAIN, EXPLORE, GIVEN = "bought_together", "buy_again", "explore", "given"
+IN_SEGMENT = "popular_in_segment"
 MODEL_SOURCES = frozenset({PERSONAL, SIMILAR, BASKET})
 SourceName = Literal[
     "personal",
@@ -26,12 +27,15 @@ SourceName = Literal[
     "buy_again",
     "explore",
     "trending",
+    "popular_in_segment",
     "popular",
     "latest",
     "catalogue",
     "given",
 ]
-FillerName = Literal["content", "bought_together", "trending", "popular", "latest", "catalogue"]
+FillerName = Literal[
+    "content", "bought_together", "trending", "popular_in_segment", "popular", "latest", "catalogue"
+]
 LAST_RESORTS = (POPULAR, LATEST, CATALOGUE)
 OVER_A_GIVEN_LIST = ("rank", "search")
 """Scenarios of `POST /v1/rank`, over a list of the caller's own."""
@@ -69,6 +73,13 @@ class Scenario:
         return any(source in MODEL_SOURCES for source, _ in (*self.sources, *self.quotas))
 
     @property
+    def asks_segments(self) -> bool:
+        """Whether it matters which segment a person is of."""
+        return IN_SEGMENT in self.fallback or any(
+            source == IN_SEGMENT for source, _ in (*self.sources, *self.quotas)
+        )
+
+    @property
     def main_source(self) -> str:
         """The source that the list is mostly of."""
         return (self.sources or self.quotas)[0][0]
@@ -90,7 +101,12 @@ SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
     {
         scenario.name: scenario
         for scenario in (
-            Scenario("home", ((PERSONAL, 1.0),), (CONTENT, *LAST_RESORTS), exclude_seen=ExcludeSeen.ALL),
+            Scenario(
+                "home",
+                ((PERSONAL, 1.0),),
+                (CONTENT, IN_SEGMENT, *LAST_RESORTS),
+                exclude_seen=ExcludeSeen.ALL,
+            ),
             Scenario("product", ((SIMILAR, 1.0), (PERSONAL, 0.25)), (CONTENT, *LAST_RESORTS)),
             Scenario("bought_together", ((TOGETHER, 1.0),), (CONTENT, *LAST_RESORTS)),
             Scenario("basket", ((BASKET, 1.0),), (TOGETHER, *LAST_RESORTS)),

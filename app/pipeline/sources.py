@@ -70,6 +70,13 @@ def asked_about(question: Question) -> tuple[str, ...]:
     return context.basket or (() if context.item_id is None else (context.item_id,))
 
 
+def _segment_scores(question: Question) -> FloatArray | None:
+    """Of the first segment of the request's that enough people share."""
+    known = question.popularity.segments
+    segment = known.first_of(question.request.context.segments())
+    return None if segment is None else known.scores(segment, question.catalogue)
+
+
 def _buy_again_scores(question: Question) -> FloatArray | None:
     past = question.past
     return None if past.now is None else buy_again(past.bought, past.now, question.catalogue)
@@ -131,8 +138,11 @@ _OWN: Mapping[str, Callable[[Question], Scores | None]] = {
     scenarios.TOGETHER: _together_scores,
     scenarios.BUY_AGAIN: _buy_again_scores,
     scenarios.GIVEN: _given_scores,
+    scenarios.IN_SEGMENT: _segment_scores,
 }
-_SHARED = frozenset({scenarios.POPULAR, scenarios.TRENDING, scenarios.CONTENT, scenarios.TOGETHER})
+_SHARED = frozenset(
+    {scenarios.POPULAR, scenarios.IN_SEGMENT, scenarios.TRENDING, scenarios.CONTENT, scenarios.TOGETHER}
+)
 
 
 def shares_of(source: str, scores: Scores) -> FloatArray:

@@ -233,9 +233,12 @@ class Bench:
     def _question(self, plan: Plan, material: Material) -> Question:
         counted, catalogue = material.counted, material.catalogue
         known = self._popular
-        if known is None or not known.shows(counted.counts, counted.together, plan.fading):
-            known = popular_view(counted.counts, counted.at, plan.fading, catalogue, counted.together)
-        self._popular = popular_view_over(known, catalogue)
+        if known is None or not known.shows(counted.counts, plan.fading):
+            known = popular_view(counted.counts, counted.at, plan.fading, catalogue)
+        known = popular_view_over(known, catalogue)
+        if known.together is not counted.together or known.segments is not counted.segments:
+            known = replace(known, together=counted.together, segments=counted.segments)
+        self._popular = known
         return Question(
             request=plan.request,
             scenario=plan.scenario,
@@ -255,6 +258,7 @@ def _length(query: Query) -> int:
 def _reasons(question: Question, made: Listed) -> list[Reason]:
     about, scenario = _about(question)
     near = explain.anchors(about, made.positions, question.model, question.catalogue)
+    segment = question.popularity.segments.first_of(question.request.context.segments())
     return [
         explain.reason_for(
             source,
@@ -262,6 +266,7 @@ def _reasons(question: Question, made: Listed) -> list[Reason]:
             scenario=scenario,
             past=question.past,
             catalogue=question.catalogue,
+            segment=segment,
         )
         for number, source in enumerate(made.sources)
     ]

@@ -15,6 +15,7 @@ from app.pipeline.filters import parse_filter
 from app.pipeline.paging import shown_before
 from app.pipeline.rules import acting
 from app.pipeline.scenarios import BASKET, Scenario
+from app.pipeline.segments import Segments
 from app.pipeline.steering import Steering
 from app.services.answer_codec import list_key
 from app.services.answering import Plan
@@ -57,6 +58,7 @@ class Planner:
         models: Gives the live scorer.
         steering: Gives scenarios, rules and experiments.
         counts_version: Of what many people did.
+        segments: What is popular with whom.
         metrics: Counts what went wrong.
     """
 
@@ -66,9 +68,11 @@ class Planner:
         models: LiveModel,
         steering: Callable[[], Steering],
         counts_version: Callable[[], str],
+        segments: Callable[[], Segments],
         metrics: Metrics,
     ) -> None:
         self._models, self._steering, self._counts_version = models, steering, counts_version
+        self._segments = segments
         self._metrics = metrics
         self._shorts: dict[tuple[str, int, tuple[str, str] | None], Short] = {}
 
@@ -164,6 +168,7 @@ class Planner:
         *,
         at: str,
     ) -> Plan:
+        request = self._of_one_segment(request, scenario)
         clause = None if request.filter is None else parse_filter(request.filter, pointer=f"{at}/filter")
         return Plan(
             request=request,
@@ -176,6 +181,15 @@ class Planner:
             fading=steering.fading,
             shown=None if request.cursor is None else shown_before(request, at=at),
         )
+
+    def _of_one_segment(self, request: RecommendationRequest, scenario: Scenario) -> RecommendationRequest:
+        """The request without the segments that change nothing, so that its list is kept as one without."""
+        context = request.context
+        named = [*context.segments()]
+        if not named:
+            return request
+        segment = self._segments().first_of(named) if scenario.asks_segments else None
+        return replace(request, context=context.of_segment(segment))
 
 
 def subjects_of(plan: Plan) -> tuple[str, ...]:

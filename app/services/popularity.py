@@ -8,8 +8,10 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from time import monotonic
 from typing import Protocol
+from zlib import crc32
 
 import numpy as np
 import structlog
@@ -23,6 +25,7 @@ from app.pipeline import blend
 from app.pipeline.candidates import popular_view
 from app.pipeline.catalogue import CatalogueSnapshot
 from app.pipeline.popularity import DailyCounts, daily_counts
+from app.pipeline.segments import ENOUGH_PEOPLE, MOST_OF_A_KIND, NO_SEGMENTS, Segments, segments
 from app.pipeline.together import NOTHING_TOGETHER, Together, together
 from app.services.live_catalogue import LiveCatalogue
 from app.telemetry import Metrics, failure
@@ -33,7 +36,8 @@ REST = 20
 """The store is left alone for so many times as long as it took to count."""
 LAST_RESORT_ITEMS = 500
 SAVE_EVERY_S = 60.0
-BASKETS_EVERY_S = 60.0
+RARELY_EVERY_S = 60.0
+"""Seconds between two counts of baskets and segments, which take longer and change more slowly."""
 BASKET_DAYS = 365
 BASKET_LINES = 200_000
 """Of the newest purchases: what is bought together changes slowly, and older lines say little more."""
@@ -57,12 +61,14 @@ class Counted:
     Attributes:
         version: Changes when any of it does; the same in every process that read the same.
         together: What is bought together.
+        segments: What is popular with whom.
     """
 
     counts: DailyCounts
     at: datetime
     version: str
     together: Together = NOTHING_TOGETHER
+    segments: Segments = NO_SEGMENTS
 
 
 class Popularity:
@@ -104,7 +110,8 @@ class Popularity:
         self._span_days = 0.0
         self._current = _counted([], self._weighed, clock.now())
         self._baskets_at = -1
-        self._baskets_looked = -BASKETS_EVERY_S
+        self._segments_of: object = None
+        self._rarely_looked = -RARELY_EVERY_S
         self._saved: tuple[str, int] | None = None
         self._saved_at = 0.0
         # One after the other, so that what was begun earlier never ends later.
@@ -144,7 +151,12 @@ class Popularity:
             # A shop's old export: all of it is long ago, and still says what sells.
             rows = await self._events.daily_counts(LONG_AGO)
         counted = await asyncio.to_thread(_counted, rows, weights, now)
-        self._current = self._with_baskets(counted, self._current.together)
+        self._current = replace(
+            counted,
+            together=self._current.together,
+            segments=self._current.segments,
+            version=self._version(counted.version),
+        )
         self._seq, self._weighed, self._span_days = highest, weights, span_days
 
     async def refresh_baskets(self) -> None:
@@ -158,11 +170,28 @@ class Popularity:
                 lines = await self._events.baskets(LONG_AGO, lines=BASKET_LINES)
             found = await asyncio.to_thread(together, lines)
             self._baskets_at = self._seq
-            self._current = self._with_baskets(self._current, found)
+            version = self._version(self._current.version)
+            self._current = replace(self._current, together=found, version=version)
 
-    def _with_baskets(self, counted: Counted, found: Together) -> Counted:
-        version = f"{counted.version.partition('.')[0]}.{self._baskets_at}"
-        return replace(counted, together=found, version=version)
+    async def refresh_segments(self) -> None:
+        """Count what is popular with whom, if it may be other. Raises `StorageUnavailableError`."""
+        async with self._turn:
+            now, weights, fading = self._clock.now(), dict(self._weights), self._fading()
+            state = (self._seq, now.date(), weights, fading)
+            if self._segments_of == state:
+                return
+            read = partial(self._events.segment_counts, people=ENOUGH_PEOPLE, most=MOST_OF_A_KIND)
+            lines = await read(now - timedelta(days=fading.span_days)) or await read(LONG_AGO)
+            count = partial(segments, lines, weights, now=now, fading=fading.popular)
+            found = await asyncio.to_thread(count)
+            self._segments_of = state
+            version = self._version(self._current.version)
+            self._current = replace(self._current, segments=found, version=version)
+
+    def _version(self, version: str) -> str:
+        """With what is counted more rarely: the same in every process that read the same."""
+        segments_of = crc32(repr(self._segments_of).encode())
+        return f"{version.partition('.')[0]}.{self._baskets_at}.{segments_of:x}"
 
     async def save_last_resort(self) -> None:
         """Write the best of what may be shown to disk, if it may have changed."""
@@ -205,9 +234,10 @@ class Popularity:
     async def _step(self) -> None:
         try:
             await self.refresh()
-            if monotonic() - self._baskets_looked >= BASKETS_EVERY_S:
-                self._baskets_looked = monotonic()
+            if monotonic() - self._rarely_looked >= RARELY_EVERY_S:
+                self._rarely_looked = monotonic()
                 await self.refresh_baskets()
+                await self.refresh_segments()
             if self._saved is None or monotonic() - self._saved_at >= SAVE_EVERY_S:
                 await self.save_last_resort()
         except StorageUnavailableError:

@@ -118,6 +118,7 @@ class Recommend:
             models=models,
             steering=lambda: steering.current,
             counts_version=lambda: popularity.current.version,
+            segments=lambda: popularity.current.segments,
             metrics=metrics,
         )
         reader = Reader(

@@ -56,6 +56,7 @@ from app.services.recommend import Recommend, RecommendSettings
 from app.services.steering import LiveSteering, weights_over
 from app.services.steering_admin import SteeringAdmin
 from app.services.supervisor import Supervisor
+from app.services.trials import Trials
 from app.services.triggers import RetrainTriggers
 from app.services.users import Users
 from app.settings import Settings
@@ -199,6 +200,7 @@ def build(base: Foundation) -> Services:
         jobs=make_running_jobs(base) if settings.jobs == "embedded" else make_jobs(base),
         keys=make_keys(base),
         models=models,
+        trials=Trials(definitions=stores.definitions, exposures=stores.exposures, clock=base.clock),
         online=Online(exposures=stores.exposures, clock=base.clock),
         quotas=make_quotas(base),
         recommend=recommend,

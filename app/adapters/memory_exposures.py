@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from app.adapters.memory_state import MemoryState
-from app.domain.exposures import CARTS, CLICKS, PURCHASES, REFUNDS, Cell, Exposure, Outcome, Takings
+from app.domain.exposures import CARTS, CLICKS, PURCHASES, REFUNDS, Cell, Exposure, Outcome, Response, Takings
 from app.domain.types import Event
 
 
@@ -38,6 +38,30 @@ class MemoryExposureStore:
                 cell = Cell(one.scenario, one.experiment or "", one.variant, one.model_version or "")
                 cells.setdefault(cell, []).append(one)
         return [self._outcome(cell, cells[cell]) for cell in sorted(cells)]
+
+    async def responses(self, experiment: str, since: datetime, until: datetime) -> list[Response]:
+        """What the people did who met each variant in that time, by variant."""
+        variants: dict[str, list[Exposure]] = {}
+        for one in self._state.exposures.values():
+            if one.experiment == experiment and since <= one.shown_at < until:
+                variants.setdefault(one.variant, []).append(one)
+        return [self._response(variant, variants[variant]) for variant in sorted(variants)]
+
+    def _response(self, variant: str, shown: Sequence[Exposure]) -> Response:
+        heard = [(one.person, event) for one in shown for event in self._events_of(one)]
+
+        def with_any(names: Iterable[str]) -> int:
+            return len({person for person, event in heard if event.name in names})
+
+        return Response(
+            variant,
+            people=len({one.person for one in shown}),
+            lists=len(shown),
+            clicked=with_any(CLICKS),
+            carted=with_any(CARTS),
+            bought=with_any(PURCHASES),
+            takings=_takings(heard),
+        )
 
     def _outcome(self, cell: Cell, shown: Sequence[Exposure]) -> Outcome:
         heard = {one.recommendation_id: self._events_of(one) for one in shown}

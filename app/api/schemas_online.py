@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 from pydantic import Field
@@ -9,7 +10,10 @@ from pydantic import Field
 from app.api.values import Answer, Timestamp
 from app.domain.exposures import Outcome, Takings
 from app.domain.intervals import mean_interval, wilson
+from app.domain.types import JsonObject
 from app.services.online import OnlineFigures
+
+CELL = ("scenario", "experiment", "variant", "model_version")
 
 
 class EstimateAnswer(Answer):
@@ -33,8 +37,8 @@ class RevenueAnswer(Answer):
     def of(cls, takings: Takings, sessions: int) -> RevenueAnswer:
         """The answer about takings."""
         total = float(takings.total)
-        estimate = _estimate(total / sessions, mean_interval(total, takings.squares, sessions))
-        return cls(currency=takings.currency, total=total, per_session=estimate)
+        per_session = estimate(total / sessions, mean_interval(total, takings.squares, sessions))
+        return cls(currency=takings.currency, total=total, per_session=per_session)
 
 
 class OutcomeAnswer(Answer):
@@ -67,8 +71,8 @@ class OutcomeAnswer(Answer):
             clicks=outcome.clicks,
             carts=outcome.carts,
             purchases=outcome.purchases,
-            ctr=_estimate(outcome.clicks / shown, wilson(outcome.clicks, shown)),
-            conversion=_estimate(outcome.purchases / shown, wilson(outcome.purchases, shown)),
+            ctr=estimate(outcome.clicks / shown, wilson(outcome.clicks, shown)),
+            conversion=estimate(outcome.purchases / shown, wilson(outcome.purchases, shown)),
             revenue=[RevenueAnswer.of(one, outcome.sessions) for one in outcome.takings],
         )
 
@@ -80,6 +84,17 @@ class OnlineAnswer(Answer):
     until: Timestamp
     figures: list[OutcomeAnswer]
 
+    def rows(self) -> Iterator[JsonObject]:
+        """One an outcome and figure, for a table."""
+        counts = ("impressions", "sessions", "clicks", "carts", "purchases")
+        for one in self.figures:
+            cell = {name: getattr(one, name) for name in (*CELL, *counts)}
+            yield cell | {"figure": "ctr", **one.ctr.model_dump()}
+            yield cell | {"figure": "conversion", **one.conversion.model_dump()}
+            for taken in one.revenue:
+                about = {"figure": "revenue_per_session", "currency": taken.currency}
+                yield cell | about | taken.per_session.model_dump()
+
     @classmethod
     def of(cls, figures: OnlineFigures) -> OnlineAnswer:
         """The answer about figures."""
@@ -87,6 +102,7 @@ class OnlineAnswer(Answer):
         return cls(since=figures.since, until=figures.until, figures=outcomes)
 
 
-def _estimate(value: float, interval: tuple[float, float] | None) -> EstimateAnswer:
+def estimate(value: float, interval: tuple[float, float] | None) -> EstimateAnswer:
+    """A figure with its interval, if there is one."""
     low, high = interval or (None, None)
     return EstimateAnswer(value=value, low=low, high=high)

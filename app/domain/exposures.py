@@ -49,6 +49,18 @@ class Exposure:
         )
         return next(f"{kind}:{given}" for kind, given in named if given is not None)
 
+    @property
+    def person(self) -> str:
+        """Who meets a variant: the user, else the session, else the browser, else whoever saw this list."""
+        subject = self.subject
+        named = (
+            ("user", subject.user_id),
+            ("session", subject.session_id),
+            ("anonymous", subject.anonymous_id),
+            ("list", self.recommendation_id),
+        )
+        return next(f"{kind}:{given}" for kind, given in named if given is not None)
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Cell:
@@ -91,4 +103,24 @@ class Outcome:
     carts: int
     purchases: int
     sessions: int
+    takings: tuple[Takings, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What the people of one variant of an experiment did with its lists.
+
+    Attributes:
+        people: Different ones that met it (`Exposure.person`).
+        lists: Answered to them.
+        clicked: Those of the people who clicked in any; `carted` and `bought` likewise.
+        takings: By currency, squared by person; empty where nothing was bought.
+    """
+
+    variant: str
+    people: int
+    lists: int
+    clicked: int
+    carted: int
+    bought: int
     takings: tuple[Takings, ...] = ()

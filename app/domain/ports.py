@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from app.domain.exposures import Exposure, Outcome
+from app.domain.exposures import Exposure, Outcome, Response
 from app.domain.segments import Segment
 from app.domain.steering import Definition, DefinitionKind
 from app.domain.types import (
@@ -349,6 +349,9 @@ class ExposureStore(Protocol):
 
     async def outcomes(self, since: datetime, until: datetime, *, scenario: str | None) -> list[Outcome]:
         """What came of the lists shown from `since` to before `until`, by cell."""
+
+    async def responses(self, experiment: str, since: datetime, until: datetime) -> list[Response]:
+        """What the people did who met each variant in that time, by variant."""
 
 
 class AuditLog(Protocol):

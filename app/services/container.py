@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from app.services.quotas import Quotas
     from app.services.recommend import Recommend
     from app.services.steering_admin import SteeringAdmin
+    from app.services.trials import Trials
     from app.services.users import Users
 
 
@@ -37,4 +38,5 @@ class Services:
     quotas: Quotas
     recommend: Recommend
     steering: SteeringAdmin
+    trials: Trials
     users: Users

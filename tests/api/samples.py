@@ -200,6 +200,9 @@ SAMPLES: dict[str, Sample] = {
     "GET /v1/admin/metrics/online": Sample(
         query={"since": "2026-11-17T12:00:00Z", "until": "2026-11-24T12:00:00Z", "scenario": "home"}
     ),
+    "GET /v1/admin/metrics/online.csv": Sample(
+        query={"since": "2026-11-17T12:00:00Z", "until": "2026-11-24T12:00:00Z", "scenario": "home"}
+    ),
     "GET /v1/admin/scenarios": Sample(),
     "GET /v1/admin/scenarios/{name}": Sample(parts={"name": "home"}),
     "PUT /v1/admin/scenarios/{name}": Sample(parts={"name": "sale"}, body=SCENARIO),
@@ -221,6 +224,12 @@ SAMPLES: dict[str, Sample] = {
     "PUT /v1/admin/experiments/{name}": Sample(parts={"name": "varied"}, body=EXPERIMENT),
     "POST /v1/admin/experiments/{name}/stop": Sample(parts={"name": "varied"}),
     "DELETE /v1/admin/experiments/{name}": Sample(parts={"name": "varied"}),
+    "GET /v1/admin/experiments/{name}/figures": Sample(
+        parts={"name": "varied"}, query={"since": "2026-11-17T12:00:00Z", "until": "2026-11-24T12:00:00Z"}
+    ),
+    "GET /v1/admin/experiments/{name}/figures.csv": Sample(
+        parts={"name": "varied"}, query={"since": "2026-11-17T12:00:00Z", "until": "2026-11-24T12:00:00Z"}
+    ),
     "GET /v1/admin/experiments/{name}/versions": Sample(parts={"name": "varied"}),
     "GET /v1/admin/settings/event-weights": Sample(),
     "PUT /v1/admin/settings/event-weights": Sample(

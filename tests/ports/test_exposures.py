@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.exposures import Cell, Exposure, Outcome, Takings
+from app.domain.exposures import Cell, Exposure, Outcome, Response, Takings
 from app.domain.ports import Stores
 from app.domain.types import EventItem, Subject
 from tests.clocks import NOON
@@ -109,6 +109,40 @@ async def test_propensities_come_back(stores: Stores) -> None:
     await stores.exposures.append([shown("r1", propensities=(1.0, None)), shown("r2")])
     exported = (await stores.users.export("u1"))["exposures"]
     assert [one["propensities"] for one in exported] == [[1.0, None], []]
+
+
+async def test_responses_are_those_of_people(stores: Stores) -> None:
+    both = Subject(user_id="u1", session_id="s2")
+    guest = Subject(session_id="s1")
+    met = {"experiment": "x", "variant": "b"}
+    await stores.exposures.append(
+        [
+            shown("r1", **met),
+            shown("r2", subject=both, **met),
+            shown("r3", subject=guest, **met),
+            shown("r4", subject=guest, experiment="x", variant="a"),
+            shown("r5", experiment="y", variant="b"),
+            shown("late", hours=1, **met),
+        ]
+    )
+    bought = {"currency": "EUR", "name": "purchase"}
+    await stores.events.append(
+        [
+            event("e1", "i1", recommendation_id="r1"),
+            event("e2", "i1", name="select_item", recommendation_id="r2"),
+            event("e3", "i1", value=Decimal(3), recommendation_id="r1", **bought),
+            event("e4", "i1", value=Decimal(4), recommendation_id="r2", **bought),
+            event("e5", "i1", value=Decimal(1), recommendation_id="r3", **bought),
+            event("e6", "i1", recommendation_id="r5"),
+        ],
+        create_unknown=True,
+    )
+    takings = (Takings("EUR", Decimal(8), pytest.approx(50.0)),)
+    assert await stores.exposures.responses("x", NOON, NOON + HOUR) == [
+        Response("a", people=1, lists=1, clicked=0, carted=0, bought=0),
+        Response("b", people=2, lists=3, clicked=1, carted=0, bought=2, takings=takings),
+    ]
+    assert await stores.exposures.responses("z", NOON, NOON + HOUR) == []
 
 
 async def test_oldest_are_forgotten_first_and_so_many_at_most(stores: Stores) -> None:

@@ -14,12 +14,13 @@ from app.adapters.sql.counters import insert_into
 from app.adapters.sql.engine import Database
 from app.adapters.sql.space import FreeSpace
 from app.adapters.sql.tables import events, exposures
-from app.domain.exposures import CARTS, CLICKS, PURCHASES, REFUNDS, Cell, Exposure, Outcome, Takings
+from app.domain.exposures import CARTS, CLICKS, PURCHASES, REFUNDS, Cell, Exposure, Outcome, Response, Takings
 from app.domain.money import MONEY_SCALE
 from app.domain.types import Subject
 
 LONG_READ_S = 60.0
 _CELL = ("scenario", "experiment", "variant", "model_version")
+_FLAGS = {"clicks": CLICKS, "carts": CARTS, "purchases": PURCHASES}
 
 
 class SqlExposureStore:
@@ -66,7 +67,7 @@ class SqlExposureStore:
         shown = _shown(self._tenant, since, until, scenario)
         counted = await self._database.fetch(_counts(self._tenant, shown), deadline_s=LONG_READ_S)
         taken: dict[Cell, list[Takings]] = {}
-        for row in await self._database.fetch(_takings(self._tenant, shown), deadline_s=LONG_READ_S):
+        for row in await self._database.fetch(_takings(self._tenant, shown, _CELL), deadline_s=LONG_READ_S):
             taken.setdefault(_cell(row), []).append(self._taken(row))
         found = [
             Outcome(
@@ -81,6 +82,27 @@ class SqlExposureStore:
             for row in counted
         ]
         return sorted(found, key=lambda outcome: outcome.cell)
+
+    async def responses(self, experiment: str, since: datetime, until: datetime) -> list[Response]:
+        """What the people did who met each variant in that time, by variant."""
+        shown = _met(self._tenant, experiment, since, until)
+        counted = await self._database.fetch(_people(self._tenant, shown), deadline_s=LONG_READ_S)
+        taken: dict[str, list[Takings]] = {}
+        takings = _takings(self._tenant, shown, ("variant",))
+        for row in await self._database.fetch(takings, deadline_s=LONG_READ_S):
+            taken.setdefault(row.variant, []).append(self._taken(row))
+        return [
+            Response(
+                row.variant,
+                people=row.people,
+                lists=int(row.lists),
+                clicked=int(row.clicks),
+                carted=int(row.carts),
+                bought=int(row.purchases),
+                takings=tuple(sorted(taken.get(row.variant, ()), key=lambda one: one.currency or "")),
+            )
+            for row in counted
+        ]
 
     def _row(self, exposure: Exposure) -> dict[str, Any]:
         subject = exposure.subject
@@ -128,9 +150,7 @@ def _cell(row: sa.Row[Any]) -> Cell:
 def _shown(tenant: str, since: datetime, until: datetime, scenario: str | None) -> sa.Subquery:
     """The lists of the window, each with its cell and its session (`Exposure.session`)."""
     table = exposures.c
-    named = (("session:", table.session_id), ("user:", table.user_id), ("anonymous:", table.anonymous_id))
-    whole = sa.literal("list:") + table.recommendation_id
-    session = sa.func.coalesce(*(sa.literal(kind) + column for kind, column in named), whole)
+    session = _named("session_id", "user_id", "anonymous_id")
     statement = sa.select(
         table.recommendation_id,
         table.scenario,
@@ -144,30 +164,81 @@ def _shown(tenant: str, since: datetime, until: datetime, scenario: str | None) 
     return statement.subquery("shown")
 
 
+def _met(tenant: str, experiment: str, since: datetime, until: datetime) -> sa.Subquery:
+    """The lists of an experiment, each with its variant and, as its session, its `Exposure.person`."""
+    table = exposures.c
+    person = _named("user_id", "session_id", "anonymous_id")
+    return (
+        sa.select(table.recommendation_id, table.variant, person.label("session"))
+        .where(
+            table.tenant == tenant,
+            table.experiment_id == experiment,
+            table.shown_at >= since,
+            table.shown_at < until,
+        )
+        .subquery("met")
+    )
+
+
+def _named(*columns: str) -> sa.ColumnElement[str]:
+    """The first of the ids that is given, with its kind; else the list itself."""
+    kinds = [(column.partition("_")[0], exposures.c[column]) for column in columns]
+    whole = sa.literal("list:") + exposures.c.recommendation_id
+    return sa.func.coalesce(*(sa.literal(f"{kind}:") + column for kind, column in kinds), whole)
+
+
 def _of(tenant: str, shown: sa.Subquery) -> sa.ColumnElement[bool]:
     return sa.and_(events.c.tenant == tenant, events.c.recommendation_id == shown.c.recommendation_id)
 
 
-def _counts(tenant: str, shown: sa.Subquery) -> sa.Select[Any]:
-    flags = {"clicks": CLICKS, "carts": CARTS, "purchases": PURCHASES}
-    heard = (
+def _heard(tenant: str, shown: sa.Subquery) -> sa.Subquery:
+    """Of each list that events name, whether any of them is of each kind."""
+    return (
         sa.select(
             shown.c.recommendation_id,
             *(
                 sa.func.max(sa.case((events.c.name.in_(names), 1), else_=0)).label(flag)
-                for flag, names in flags.items()
+                for flag, names in _FLAGS.items()
             ),
         )
         .join(events, _of(tenant, shown))
         .group_by(shown.c.recommendation_id)
         .subquery("heard")
     )
+
+
+def _people(tenant: str, shown: sa.Subquery) -> sa.Select[Any]:
+    heard = _heard(tenant, shown)
+    by_person = (
+        sa.select(
+            shown.c.variant,
+            sa.func.count().label("lists"),
+            *(sa.func.max(sa.func.coalesce(heard.c[flag], 0)).label(flag) for flag in _FLAGS),
+        )
+        .outerjoin(heard, heard.c.recommendation_id == shown.c.recommendation_id)
+        .group_by(shown.c.variant, shown.c.session)
+        .subquery("by_person")
+    )
+    one = by_person.c
+    return (
+        sa.select(
+            one.variant,
+            sa.func.count().label("people"),
+            *(sa.func.sum(one[name]).label(name) for name in ("lists", *_FLAGS)),
+        )
+        .group_by(one.variant)
+        .order_by(one.variant)
+    )
+
+
+def _counts(tenant: str, shown: sa.Subquery) -> sa.Select[Any]:
+    heard = _heard(tenant, shown)
     cell = [shown.c[name] for name in _CELL]
     return (
         sa.select(
             *cell,
             sa.func.count().label("impressions"),
-            *(sa.func.coalesce(sa.func.sum(heard.c[flag]), 0).label(flag) for flag in flags),
+            *(sa.func.coalesce(sa.func.sum(heard.c[flag]), 0).label(flag) for flag in _FLAGS),
             sa.func.count(shown.c.session.distinct()).label("sessions"),
         )
         .outerjoin(heard, heard.c.recommendation_id == shown.c.recommendation_id)
@@ -175,7 +246,8 @@ def _counts(tenant: str, shown: sa.Subquery) -> sa.Select[Any]:
     )
 
 
-def _takings(tenant: str, shown: sa.Subquery) -> sa.Select[Any]:
+def _takings(tenant: str, shown: sa.Subquery, by_names: Sequence[str]) -> sa.Select[Any]:
+    """What each session spent, added up by those columns and currency."""
     whole = sa.cast(events.c.value, sa.Double)
     price = sa.cast(events.c.price, sa.Double)
     # An event's value stands in each of its lines; without one, the lines are added up.
@@ -186,7 +258,7 @@ def _takings(tenant: str, shown: sa.Subquery) -> sa.Select[Any]:
     )
     signed = sa.case((events.c.name.in_(REFUNDS), -amount), else_=amount)
     spent = sa.func.coalesce(sa.func.sum(signed), 0.0).label("spent")
-    cell = [shown.c[name] for name in _CELL]
+    cell = [shown.c[name] for name in by_names]
     by_session = (
         sa.select(*cell, shown.c.session, events.c.currency, spent)
         .join(events, _of(tenant, shown))
@@ -194,7 +266,7 @@ def _takings(tenant: str, shown: sa.Subquery) -> sa.Select[Any]:
         .group_by(*cell, shown.c.session, events.c.currency)
         .subquery("spent")
     )
-    by = [by_session.c[name] for name in (*_CELL, "currency")]
+    by = [by_session.c[name] for name in (*by_names, "currency")]
     spent_by = by_session.c.spent
     return sa.select(
         *by, sa.func.sum(spent_by).label("total"), sa.func.sum(spent_by * spent_by).label("squares")

@@ -26,6 +26,7 @@ from app.adapters.memory_quotas import MemoryQuotaStore
 from app.adapters.revision import git_commit
 from app.adapters.scorers.loader import FolderLoader, open_reference
 from app.adapters.scorers.names import model_names
+from app.adapters.scorers.policy import IndexPolicy
 from app.adapters.scratch import make_scratch
 from app.adapters.sql.dump import SqlDump
 from app.adapters.sql.engine import Database
@@ -128,7 +129,11 @@ def lay_foundation(
         cache=cache,
         quotas=quotas,
         artifacts=artifacts,
-        loader=FolderLoader(runtime=settings.runtime),
+        loader=FolderLoader(
+            runtime=settings.runtime,
+            index=IndexPolicy(settings.index_above_items, settings.index_least_recall),
+            metrics=metrics,
+        ),
     )
 
 

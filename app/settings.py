@@ -58,6 +58,19 @@ class Settings(BaseSettings):
         default=(), description="Origins whose pages may call with a `pub` key, exact, as a JSON list."
     )
     runtime: Literal["onnx", "keras"] = Field(default="onnx", description="What runs the network.")
+    index_above_items: int = Field(
+        default=100_000,
+        ge=1,
+        description="Items that a model's catalogue has at most to be scored whole; above, an index finds "
+        "what is scored.",
+    )
+    index_least_recall: float = Field(
+        default=0.95,
+        ge=0,
+        le=1,
+        description="Of the true best 100, the share that the index has to find when it is made; below, "
+        "scores are exact and slower.",
+    )
     event_weights: dict[str, WeightSetting] = Field(
         default_factory=dict, description="Overrides of weight and half-life by event type, as JSON."
     )

@@ -177,6 +177,13 @@ class Metrics:
         self.models_refused = Counter(
             "recserve_models_refused_total", "Model versions that were refused.", registry=self.registry
         )
+        self.index_recall = Gauge(
+            "recserve_index_recall",
+            "Share of the true best 100 that a version's index found when it was made.",
+            ("version",),
+            registry=self.registry,
+            multiprocess_mode="livemin",
+        )
         self.exposures_dropped = Counter(
             "recserve_exposures_dropped_total",
             "Lists that were answered but not written down, and so lack in the online figures, by reason.",

@@ -180,6 +180,12 @@ class SequenceRecommender(Recommender):
         table[0] = 0.0
         return table
 
+    def biases(self) -> NDArray[np.float32]:
+        """What is added to each item's product, float32 (n + 1,), that of padding 0."""
+        biases = np.array(ops.convert_to_numpy(self.items.bias), dtype=np.float32)
+        biases[0] = 0.0
+        return biases
+
     def get_config(self) -> dict[str, Any]:
         """Arguments that make the same network."""
         sizes = {

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -447,6 +447,26 @@ class Scorer(Protocol):
 
     def score(self, queries: Sequence[Query]) -> NDArray[np.float32]:
         """float32 (len(queries), n + 1); column 0 is -inf. Items it does not know are passed over."""
+
+
+@runtime_checkable
+class CandidateScorer(Protocol):
+    """A `Scorer` over a catalogue too large to score whole: an index finds what is worth scoring.
+
+    Attributes:
+        recall: Of the true best 100, the share that the index found when it was made.
+    """
+
+    recall: float
+
+    def read(self, query: Query) -> NDArray[np.float32]:
+        """float32 (1, d): the query as the next two methods take it."""
+
+    def near(self, state: NDArray[np.float32]) -> NDArray[np.int64]:
+        """int64 (candidates,): `item_idx` of items that score high, in no order that counts."""
+
+    def scores_of(self, state: NDArray[np.float32], item_idx: NDArray[np.int64]) -> NDArray[np.float32]:
+        """float32 (items,): their scores, exact."""
 
 
 class ScorerLoader(Protocol):

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.fading import CountsFading
-from app.domain.ports import Scorer
+from app.domain.ports import CandidateScorer, Scorer
 from app.domain.types import Query
 from app.pipeline.catalogue import CatalogueSnapshot, Positions
-from app.pipeline.columns import FloatArray, IntArray
+from app.pipeline.columns import BoolArray, FloatArray, IntArray
 from app.pipeline.popularity import DailyCounts
 from app.pipeline.segments import NO_SEGMENTS, Segments
 from app.pipeline.together import NOTHING_TOGETHER, Together
@@ -24,8 +24,25 @@ BRAND_SHARE = 0.5
 """What an equal brand adds, where equal categories add 1."""
 
 
+LEAST_PER_PLACE = 10
+"""Candidates that have to be left of an index's for each place; of fewer, the last ones are not the best."""
+
+
 class ModelFailedError(Exception):
     """A model gave numbers that are none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a list has room for.
+
+    Attributes:
+        mask: bool (items,), what may stand in it.
+        n: Its places.
+    """
+
+    mask: BoolArray
+    n: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +62,41 @@ class ModelView:
     lineage: Positions
     lengths: NDArray[np.float32] | None
 
-    def scores(self, query: Query, catalogue: CatalogueSnapshot) -> Scores | None:
+    def scores(
+        self, query: Query, catalogue: CatalogueSnapshot, wanted: Wanted | None = None
+    ) -> Scores | None:
         """The model's scores for a query, or None where it knows no item of it.
+
+        Args:
+            query: The history.
+            catalogue: Where the positions are.
+            wanted: Lets a model with an index score what may be listed alone; the rest is then -inf.
 
         Raises:
             ModelFailedError: The scores are not finite.
         """
         if not self.knows(query.item_ids, catalogue):
             return None
+        if wanted is not None and isinstance(self.scorer, CandidateScorer):
+            return self._found(self.scorer, query, wanted)
         return self._spread(self.scorer.score([query])[0])
+
+    def _found(self, scorer: CandidateScorer, query: Query, wanted: Wanted) -> Scores:
+        """float32 (items,): of the index's candidates; where few of them may be listed, of all that may."""
+        state = scorer.read(query)
+        rows = scorer.near(state)
+        places = self.places[rows - 1]
+        # A place of -1 reads the last item's mask; it is left out by the first part.
+        rows = rows[(places >= 0) & wanted.mask[places]]
+        if len(rows) < LEAST_PER_PLACE * wanted.n:
+            rows = self.item_idx[wanted.mask]
+            rows = rows[rows > 0]
+        scores = scorer.scores_of(state, rows)
+        if not scores.max(initial=-np.inf) < np.inf:  # NaN is the greatest of any.
+            raise ModelFailedError
+        spread = np.full(len(self.item_idx), -np.inf, np.float32)
+        spread[self.places[rows - 1]] = scores
+        return spread
 
     def similar(self, place: int, catalogue: CatalogueSnapshot) -> Scores | None:
         """Likeness to the item at a position: cosine of item vectors, else the model's answer to it alone."""

@@ -10,7 +10,7 @@ from app.domain.recommendations import RecommendationRequest
 from app.domain.types import Query
 from app.pipeline import candidates, scenarios
 from app.pipeline.buy_again import buy_again
-from app.pipeline.candidates import Scores
+from app.pipeline.candidates import Scores, Wanted
 from app.pipeline.columns import BoolArray, FloatArray
 from app.pipeline.explore import draw
 from app.pipeline.history import Past
@@ -38,7 +38,7 @@ def scores_of(source: str, question: Question, mask: BoolArray) -> Scores | None
     if source == scenarios.EXPLORE:
         return draw(question, mask)
     if source in scenarios.MODEL_SOURCES:
-        return _model_scores(source, question) if question.model is not None else None
+        return _model_scores(source, question, mask) if question.model is not None else None
     own = _OWN.get(source)
     if own is not None:
         return own(question)
@@ -102,13 +102,13 @@ def _latest_scores(question: Question) -> FloatArray:
     return scores if whole else np.where(catalogue.in_range, scores, -np.inf)
 
 
-def _model_scores(source: str, question: Question) -> Scores | None:
-    model, catalogue = question.model, question.catalogue
+def _model_scores(source: str, question: Question, mask: BoolArray) -> Scores | None:
+    model, catalogue, wanted = question.model, question.catalogue, Wanted(mask, question.request.n)
     assert model is not None  # noqa: S101  # the caller has looked
     if source == scenarios.PERSONAL:
-        return model.scores(question.past.query, catalogue)
+        return model.scores(question.past.query, catalogue, wanted)
     if source == scenarios.BASKET:
-        return model.scores(_basket(question.request), catalogue)
+        return model.scores(_basket(question.request), catalogue, wanted)
     place = question.about
     return None if place is None else model.similar(place, catalogue)
 

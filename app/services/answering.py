@@ -11,7 +11,7 @@ import structlog
 from numpy.typing import NDArray
 
 from app.domain.fading import DEFAULT_FADING, CountsFading
-from app.domain.ports import Scorer
+from app.domain.ports import CandidateScorer, Scorer
 from app.domain.recommendations import (
     Explanation,
     Neighbour,
@@ -115,7 +115,8 @@ class Bench:
         """Each model, by its identity, with its answers to what these lists will ask it."""
         queries: dict[int, tuple[Scorer, set[Query]]] = {}
         for plan, material in asks:
-            if plan.scorer is not None:
+            # What an index finds depends on what may be listed: each list asks for itself.
+            if plan.scorer is not None and not isinstance(plan.scorer, CandidateScorer):
                 _, wanted = queries.setdefault(id(plan.scorer), (plan.scorer, set()))
                 wanted.update(queries_of(plan.scenario, plan.request, material.past))
         heard = {}

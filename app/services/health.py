@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from app.domain.errors import RecserveError
-from app.domain.ports import ItemStore, ListCache, Scorer
+from app.domain.ports import CandidateScorer, ItemStore, ListCache, Scorer
 
 
 class State(StrEnum):
@@ -151,4 +151,6 @@ class Health:
         scorer = self._models.current
         if scorer is None:
             return Dependency(State.NONE, "lists come from popularity")
+        if isinstance(scorer, CandidateScorer):
+            return Dependency(State.OK, f"{scorer.version}, from an index of recall {scorer.recall:.3f}")
         return Dependency(State.OK, scorer.version)

@@ -16,7 +16,7 @@ from app.domain.manifest import Provenance
 from app.domain.types import JsonObject
 from app.training import curves
 from app.training.build import Plan
-from app.training.export import export
+from app.training.export import export, export_encoder
 from app.training.fit import History
 from app.training.fitted import Fitted
 from models.item_item import ItemItem
@@ -74,7 +74,16 @@ class Folder:
             return self._write_blend(fitted.blend)
         if fitted.network is not None:
             np.save(self.path / "item_vectors.npy", fitted.network.vectors())
+            self._write_encoder(fitted.network)
         return self._write_one(fitted.table, fitted.network, prefix="")
+
+    def _write_encoder(self, network: Recommender) -> None:
+        """What a large catalogue is served with, of a network whose scores are products with item vectors."""
+        from models.neural import SequenceRecommender  # noqa: PLC0415 (imports Keras)
+
+        if isinstance(network, SequenceRecommender):
+            np.save(self.path / "item_biases.npy", network.biases())
+            export_encoder(network, self.path / "encoder.onnx")
 
     def _write_blend(self, blend: Auto) -> JsonObject:
         """Each member's files under its name, and how they are weighed; vectors are the best network's."""

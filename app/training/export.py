@@ -14,12 +14,13 @@ from app.training.errors import ExportError
 from app.training.publish import same_top
 
 if TYPE_CHECKING:
-    from models.neural import Recommender
+    from models.neural import Recommender, SequenceRecommender
 
 MAX_DIFFERENCE = 1e-4
 TOP = 10
 # Two items that are nearer than rounding may swap places.
 SAME_SCORE = 1e-5
+ENCODER_OPSET = 17
 PROBE_LENGTHS = (0, 1, 2, 5, 17, 64)
 
 
@@ -39,6 +40,75 @@ def export(recommender: Recommender, path: Path, *, seed: int) -> dict[str, floa
     """
     _write(recommender, path)
     return check(recommender, path, seed=seed)
+
+
+def export_encoder(recommender: SequenceRecommender, path: Path) -> None:
+    """Write the part of the network before the item vectors, which a large catalogue is served with.
+
+    Its inputs are `item_idx` int32 and `weight` float32 (batch, time), and `vectors` float32 (rows, d), of
+    which `item_idx` names rows, 0 zero; its output is `state` float32 (batch, d), whose products with the
+    item vectors, biases added, are the scores.
+
+    Raises:
+        ExportError: These scores are not the network's.
+    """
+    import onnx  # noqa: PLC0415 (only exports need it)
+
+    from models.gru4rec import GRU4Rec  # noqa: PLC0415 (imports Keras)
+
+    if isinstance(recommender, GRU4Rec):
+        graph = export_recurrent.encoder(recommender)
+    else:
+        graph = _converted_encoder(recommender)
+    onnx.checker.check_model(graph)
+    onnx.save(graph, str(path))
+    _check_encoder(recommender, path)
+
+
+def _converted_encoder(recommender: SequenceRecommender) -> Any:  # noqa: ANN401 (onnx.ModelProto)
+    import tensorflow as tf  # noqa: PLC0415
+    import tf2onnx  # noqa: PLC0415
+
+    def state(item_idx: Any, vectors: Any, weight: Any) -> Any:  # noqa: ANN401 (tensors)
+        inputs = {"item_idx": item_idx, "vectors": vectors, "weight": weight}
+        newest = recommender.hidden(inputs, training=False)[:, -1]
+        return tf.identity(newest / recommender.members, name="state")
+
+    shape = [None, None]
+    signature = [
+        tf.TensorSpec(shape, tf.int32, name="item_idx"),
+        tf.TensorSpec([None, recommender.width], tf.float32, name="vectors"),
+        tf.TensorSpec(shape, tf.float32, name="weight"),
+    ]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*np.object.*", category=FutureWarning)
+        graph, _ = tf2onnx.convert.from_function(
+            tf.function(state, input_signature=signature), input_signature=signature, opset=ENCODER_OPSET
+        )
+    last = graph.graph.output[0]
+    graph.graph.node.append(onnx_node("Identity", [last.name], ["state"]))
+    last.name = "state"
+    return graph
+
+
+def onnx_node(kind: str, inputs: list[str], outputs: list[str]) -> Any:  # noqa: ANN401 (onnx.NodeProto)
+    """A node of a graph."""
+    from onnx import helper  # noqa: PLC0415 (only exports need it)
+
+    return helper.make_node(kind, inputs, outputs)
+
+
+def _check_encoder(recommender: SequenceRecommender, path: Path) -> None:
+    import onnxruntime  # noqa: PLC0415 (only exports need it)
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    vectors, biases = recommender.vectors(), recommender.biases()
+    for item_idx, weight in probes(recommender.n_items, seed=0):
+        ours = np.asarray(recommender({"item_idx": item_idx, "weight": weight}, training=False))[:, 1:]
+        state = session.run(["state"], {"item_idx": item_idx, "vectors": vectors, "weight": weight})[0]
+        theirs = (state @ vectors.T + biases)[:, 1:]
+        if not np.abs(ours - theirs).max() < MAX_DIFFERENCE:
+            raise ExportError("The exported encoder's scores differ from the network's.")
 
 
 def _write(recommender: Recommender, path: Path) -> None:

@@ -21,16 +21,40 @@ def graph(recommender: GRU4Rec) -> Any:  # noqa: ANN401 (onnx.ModelProto; onnx i
     from onnx import TensorProto, helper  # noqa: PLC0415 (only exports need it)
 
     constants, nodes = _Constants(), []
-    nodes += _reading(recommender, constants)
+    nodes += _reading(constants.add("vectors", recommender.vectors()), constants)
     for number, cell in enumerate(recommender.cells):
         nodes += _layer(cell, number, constants)
-    nodes += _scoring(recommender, len(recommender.cells) - 1, constants)
+    nodes += _encoding(recommender, len(recommender.cells) - 1, constants)
+    nodes += _scoring(recommender, constants)
     inputs = [
         helper.make_tensor_value_info("item_idx", TensorProto.INT32, ["batch", "time"]),
         helper.make_tensor_value_info("weight", TensorProto.FLOAT, ["batch", "time"]),
     ]
     output = helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", recommender.n_items + 1])
     made = helper.make_graph(nodes, "gru4rec", inputs, [output], constants.tensors)
+    return helper.make_model(
+        made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="recserve"
+    )
+
+
+def encoder(recommender: GRU4Rec) -> Any:  # noqa: ANN401 (onnx.ModelProto)
+    """The part before the item vectors, which are an input: `vectors` (rows, d)."""
+    from onnx import TensorProto, helper  # noqa: PLC0415
+
+    constants = _Constants()
+    nodes = _reading("vectors", constants)
+    for number, cell in enumerate(recommender.cells):
+        nodes += _layer(cell, number, constants)
+    nodes += _encoding(recommender, len(recommender.cells) - 1, constants)
+    nodes.append(helper.make_node("Identity", ["hidden"], ["state"]))
+    width = recommender.width
+    inputs = [
+        helper.make_tensor_value_info("item_idx", TensorProto.INT32, ["batch", "time"]),
+        helper.make_tensor_value_info("vectors", TensorProto.FLOAT, ["rows", width]),
+        helper.make_tensor_value_info("weight", TensorProto.FLOAT, ["batch", "time"]),
+    ]
+    output = helper.make_tensor_value_info("state", TensorProto.FLOAT, ["batch", width])
+    made = helper.make_graph(nodes, "gru4rec_encoder", inputs, [output], constants.tensors)
     return helper.make_model(
         made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="recserve"
     )
@@ -50,12 +74,11 @@ class _Constants:
         return name
 
 
-def _reading(recommender: GRU4Rec, constants: _Constants) -> list[Any]:
+def _reading(vectors: str, constants: _Constants) -> list[Any]:
     """Item vectors (time, batch, d) and a column (time, batch, 1) that says where there is none."""
     from onnx import TensorProto, helper  # noqa: PLC0415
 
     node = helper.make_node
-    vectors = constants.add("vectors", recommender.vectors())
     zero, nothing = (
         constants.add("zero", np.zeros(1, np.int32)),
         constants.add("nothing", np.zeros(1, np.float32)),
@@ -105,14 +128,23 @@ def _layer(cell: Any, number: int, constants: _Constants) -> list[Any]:  # noqa:
     ]
 
 
-def _scoring(recommender: GRU4Rec, last: int, constants: _Constants) -> list[Any]:
-    """The newest state against the item vectors; padding's row of them is zero and its bias the mask."""
+def _scoring(recommender: GRU4Rec, constants: _Constants) -> list[Any]:
+    """`hidden` against the item vectors; padding's row of them is zero and its bias the mask."""
     from onnx import helper  # noqa: PLC0415
 
     from models.losses import MASKED  # noqa: PLC0415 (imports Keras)
 
-    bias = np.array(recommender.items.bias, np.float32)
+    bias = recommender.biases()
     bias[0] = MASKED
+    return [
+        helper.make_node("Gemm", ["hidden", "vectors", constants.add("bias", bias)], ["scores"], transB=1)
+    ]
+
+
+def _encoding(recommender: GRU4Rec, last: int, constants: _Constants) -> list[Any]:
+    """The newest state to `hidden`, which is multiplied with the item vectors."""
+    from onnx import helper  # noqa: PLC0415
+
     kernel = np.asarray(recommender.project.get_weights()[0], np.float32)
     node = helper.make_node
     return [
@@ -121,7 +153,6 @@ def _scoring(recommender: GRU4Rec, last: int, constants: _Constants) -> list[Any
         node("Gather", ["state_0", constants.add("end", np.array(-1, np.int64))], ["newest_vector"], axis=0),
         node("Add", ["projected", "newest_vector"], ["encoded"]),
         *_hidden(recommender.temperature, constants),
-        node("Gemm", ["hidden", "vectors", constants.add("bias", bias)], ["scores"], transB=1),
     ]
 
 

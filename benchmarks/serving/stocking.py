@@ -25,7 +25,7 @@ from app.domain.manifest import Provenance
 from app.domain.types import Event, EventItem, Item, KeyKind, ModelVersion, VersionState
 from app.settings import Settings
 from app.training.build import network, plan
-from app.training.export import export
+from app.training.export import export, export_encoder
 from benchmarks.serving.shop import MODEL, VERSION, Shop, item_id
 from models.neural import build_weights
 
@@ -68,7 +68,9 @@ def _write_version(folder: Path, items: int) -> None:
     (folder / "config.json").write_text(json.dumps(chosen.config()))
     (folder / "items.json").write_text(json.dumps([item_id(number) for number in range(1, items + 1)]))
     np.save(folder / "item_vectors.npy", built.vectors())
+    np.save(folder / "item_biases.npy", built.biases())
     export(built, folder / "serving.onnx", seed=SEED)
+    export_encoder(built, folder / "encoder.onnx")
     provenance = Provenance(seed=SEED, event_count=0, window_end=WINDOW_END, libraries={})
     manifest.write(folder, model=MODEL, version=VERSION, n_items=items, provenance=provenance)
 

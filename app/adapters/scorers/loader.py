@@ -12,12 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.adapters.allocator import give_back
+from app.adapters.scorers.names import ENCODER_NAME
+from app.adapters.scorers.policy import IndexPolicy
 from app.adapters.scorers.version import Infer, Version, VersionScorer
 from app.domain import manifest
 from app.domain.errors import ArtifactRefusedError
 from app.domain.index import ItemIndex
 from app.domain.probes import probe_queries
 from app.domain.types import JsonObject
+from app.telemetry import Metrics
 
 CONFIG_NAME = "config.json"
 ITEMS_NAME = "items.json"
@@ -30,10 +33,18 @@ class FolderLoader:
 
     Args:
         runtime: What runs networks; the counted baselines run in NumPy under either.
+        index: When an index takes the place of exact scores.
+        metrics: Told what the index is worth; None: nobody is.
     """
 
-    def __init__(self, *, runtime: Runtime = "onnx") -> None:
-        self._runtime = runtime
+    def __init__(
+        self,
+        *,
+        runtime: Runtime = "onnx",
+        index: IndexPolicy = IndexPolicy(),  # noqa: B008  # frozen
+        metrics: Metrics | None = None,
+    ) -> None:
+        self._runtime, self._index, self._metrics = runtime, index, metrics
 
     def load(self, folder: Path) -> VersionScorer:
         """Verify, open, ask once.
@@ -42,10 +53,19 @@ class FolderLoader:
             ArtifactRefusedError: Anything about it is not as it should be; the reason says what.
         """
         parts = read_parts(folder)
-        scorer = VersionScorer(parts, self._opener(parts.config)(parts, folder))
+        scorer = self._open(parts, folder)
         _ask_once(scorer)
         give_back()
         return scorer
+
+    def _open(self, parts: Version, folder: Path) -> VersionScorer:
+        large = len(parts.index) > self._index.above and self._runtime == "onnx"
+        if large and ENCODER_NAME in parts.manifest.files:
+            # The index's library is imported where a catalogue needs it.
+            from app.adapters.scorers.large import open_large  # noqa: PLC0415
+
+            return open_large(parts, folder, self._index, self._metrics)
+        return VersionScorer(parts, self._opener(parts.config)(parts, folder))
 
     def _opener(self, config: JsonObject) -> Callable[[Version, Path], Infer]:
         # Each runtime is imported by the first version that needs it: Keras alone costs 500 MB.

@@ -16,7 +16,7 @@ from app.domain.errors import ArtifactRefusedError
 from app.domain.types import Query
 
 GRAPH_NAME = "serving.onnx"
-_INPUTS = ["item_idx", "weight"]
+_INPUTS = ("item_idx", "weight")
 _OUTPUT = "scores"
 
 
@@ -31,7 +31,21 @@ def open_onnx(parts: Version, folder: Path) -> Infer:
 
 
 def open_session(path: Path) -> onnxruntime.InferenceSession:
+    """An ONNX Runtime session of a recommender.
+
+    Raises:
+        ArtifactRefusedError: The graph cannot be opened, or lacks the agreed inputs and output.
+    """
+    return open_graph(path, inputs=_INPUTS, output=_OUTPUT)
+
+
+def open_graph(path: Path, *, inputs: Sequence[str], output: str) -> onnxruntime.InferenceSession:
     """An ONNX Runtime session of one thread.
+
+    Args:
+        path: The graph.
+        inputs: Their names, sorted.
+        output: The name of the only one.
 
     Raises:
         ArtifactRefusedError: The graph cannot be opened, or lacks the agreed inputs and output.
@@ -49,9 +63,8 @@ def open_session(path: Path) -> onnxruntime.InferenceSession:
     # ONNX Runtime's errors share no base but Exception; whatever it says, the file is at fault.
     except Exception as error:
         raise ArtifactRefusedError(f"{path.name} cannot be opened by ONNX Runtime.") from error
-    inputs = sorted(entry.name for entry in session.get_inputs())
-    outputs = [entry.name for entry in session.get_outputs()]
-    if inputs != _INPUTS or outputs != [_OUTPUT]:
+    found = sorted(entry.name for entry in session.get_inputs())
+    if found != list(inputs) or [entry.name for entry in session.get_outputs()] != [output]:
         raise ArtifactRefusedError(f"{path.name} lacks the inputs and output of a recommender.")
     return session
 

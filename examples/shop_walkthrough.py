@@ -94,13 +94,15 @@ def day(shop: Shop) -> Iterator[tuple[str, str]]:
     yield from _login(shop, user, guest)
     yield from _purchase_and_dislikes(shop, user)
     yield from _merchandising(shop, user)
+    yield from _an_experiment(shop, run)
     yield from _pages(shop, other)
     yield from _news(shop, other)
 
 
 def closed(shop: Shop) -> None:
     """Take away what the walk brought, as far as it is there."""
-    for path in ("admin/rules/walk-pin", "admin/rules/walk-no-lamps", "admin/scenarios/walk"):
+    taken = ("rules/walk-pin", "rules/walk-no-lamps", "experiments/walk-cheap", "scenarios/walk")
+    for path in (f"admin/{one}" for one in taken):
         try:
             shop.call("DELETE", path)
         except StepFailedError:
@@ -192,6 +194,33 @@ def _merchandising(shop: Shop, user: str) -> Iterator[tuple[str, str]]:
     must(ids(shop.list(user_id=user)) == before, "without the rules the list is as it was")
     why = shop.call("GET", f"users/{user}/items/{before[0]}/explanation?scenario=walk")
     yield "asks why", must(why["eligible"] and why["steps"], why["text"])
+
+
+def _an_experiment(shop: Shop, run: str) -> Iterator[tuple[str, str]]:
+    people = [f"walk-tried-{run}-{number}" for number in range(24)]
+    before = {person: ids(shop.list(user_id=person)) for person in people}
+    cheap = {"filter": {"all": [MARK, {"field": "price", "op": "lte", "value": 20}]}}
+    variants = [{"name": "control"}, {"name": "cheap", "overrides": cheap}]
+    shop.call(
+        "PUT", "admin/experiments/walk-cheap", {"scenarios": ["walk"], "variants": variants, "salt": run}
+    )
+    lists = {person: shop.list(user_id=person) for person in people}
+    met = {person: answer["variant"] for person, answer in lists.items()}
+    must(set(met.values()) == {"control", "cheap"}, "some meet each variant")
+    for person, answer in lists.items():
+        mugs_alone = all("mug" in item_id for item_id in ids(answer))
+        must(
+            mugs_alone == (met[person] == "cheap"), "who meets the variant, and nobody else, sees mugs alone"
+        )
+        must(met[person] == "cheap" or ids(answer) == before[person], "the control's lists stay as they were")
+        must(shop.list(user_id=person)["variant"] == met[person], "whoever met it meets it again")
+    share = f"{[*met.values()].count('cheap')} of {len(people)} see mugs alone, always the same people"
+    yield "an experiment runs", share
+    figures = shop.call("GET", "admin/experiments/walk-cheap/figures")
+    must([one["variant"] for one in figures["variants"]] == ["control", "cheap"], "it has figures by variant")
+    shop.call("POST", "admin/experiments/walk-cheap/stop")
+    after = {person: ids(shop.list(user_id=person)) for person in people}
+    yield "it is stopped", must(after == before, "every list is as it was before")
 
 
 def _pages(shop: Shop, person: str) -> Iterator[tuple[str, str]]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -188,6 +190,54 @@ def test_hot_path_answers_and_counts_as_the_route_does(settled: World, asked: di
     before = figures(settled)
     assert call(settled, hot, scope) == expected
     assert counted(settled, before) == expected_counts
+
+
+EXPERIMENT = {
+    "scenarios": ["home", "popular"],
+    "variants": [
+        {"name": "control"},
+        {"name": "few", "overrides": {"filter": {"field": "item_id", "op": "ne", "value": "i1"}}},
+    ],
+}
+
+
+@pytest.fixture
+def tried(settled: World) -> Iterator[World]:
+    """While an experiment runs."""
+    path = "/v1/admin/experiments/tried"
+    assert settled.call("PUT", path, kind="adm", json=EXPERIMENT).status_code == 200
+    yield settled
+    assert settled.call("DELETE", path, kind="adm").status_code == 204
+
+
+@given(
+    user=st.text("abcxyz0189._-", min_size=1, max_size=12),
+    query=st.sampled_from(["", "scenario=popular", "n=3", "scenario=latest&n=2"]),
+)
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_hot_path_answers_as_the_route_does_while_an_experiment_runs(
+    tried: World, user: str, query: str
+) -> None:
+    hot, route = layers(tried)
+    scope = scope_of(tried, "GET", user, query, header_lists(tried, "sec", "Bearer ", []))
+    made = call(tried, route, scope)
+    kept = call(tried, route, scope)
+    assert call(tried, hot, scope) == kept
+    variants = [json.loads(body)["variant"] for _, _, body in (made, kept)]
+    assert variants[0] == variants[1]
+    assert ("latest" in query) <= (variants[0] == "control")
+
+
+def test_both_variants_are_met_on_the_hot_path(tried: World) -> None:
+    hot, route = layers(tried)
+    met = set()
+    for number in range(24):
+        scope = scope_of(tried, "GET", f"met{number}", "", header_lists(tried, "sec", "Bearer ", []))
+        call(tried, route, scope)
+        body = json.loads(call(tried, hot, scope)[2])
+        assert (body["served_by"], body["experiment"]) == ("cache", "tried")
+        met.add(body["variant"])
+    assert met == {"control", "few"}
 
 
 @pytest.fixture

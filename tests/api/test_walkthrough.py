@@ -13,7 +13,7 @@ def test_every_step_of_the_day_changes_what_it_must(world: World) -> None:
     for _ in range(2):
         steps = list(day(shop))
         closed(shop)
-        assert len(steps) == 22
+        assert len(steps) == 24
         assert world.call("GET", f"/v1/items/{ITEMS[0]['item_id']}").status_code == 404
         assert world.call("GET", "/v1/admin/scenarios/walk", kind="adm").status_code == 404
 

@@ -29,6 +29,7 @@ class LiveCatalogue:
         metrics: Counts failures.
         poll_s: Seconds between two looks while nobody asks.
         hung_s: A read that takes longer is given up, so that those after it get their turn.
+        load_s: The same, of the rows of the first read, which are all that there are.
     """
 
     def __init__(
@@ -39,12 +40,14 @@ class LiveCatalogue:
         metrics: Metrics,
         poll_s: float = 1.0,
         hung_s: float = 2.0,
+        load_s: float = 180.0,
     ) -> None:
         self._items = items
         self._stamp = stamp
         self._metrics = metrics
         self._poll_s = poll_s
-        self._hung_s = hung_s
+        self._hung_s, self._load_s = hung_s, load_s
+        self._loading: asyncio.Task[CatalogueSnapshot] | None = None
         self._snapshot = empty_catalogue()
         self._loaded = False
         self._running: asyncio.Task[CatalogueSnapshot] | None = None
@@ -102,6 +105,9 @@ class LiveCatalogue:
     async def _after(self, running: asyncio.Task[CatalogueSnapshot] | None) -> CatalogueSnapshot:
         if running is not None:
             await asyncio.wait({running}, timeout=self._hung_s)
+            if running is self._loading:
+                # A million rows take longer than any hung read; to begin anew would never end.
+                await asyncio.wait({running}, timeout=self._load_s)
             running.cancel()  # Does nothing to one that has ended.
         task = self._running = asyncio.current_task()
         self._next = None
@@ -110,7 +116,7 @@ class LiveCatalogue:
         finally:
             mine = self._running is task
             if mine:
-                self._running = None
+                self._running = self._loading = None
         if mine:
             self._snapshot, self._loaded = snapshot, True
         return self._snapshot
@@ -120,6 +126,8 @@ class LiveCatalogue:
         base = self._snapshot if self._loaded and self._snapshot.revision <= revision else empty_catalogue()
         if self._loaded and base.revision == revision:
             return self._snapshot
+        if not self._loaded:
+            self._loading = self._running
         rows = await self._items.changed_since(base.revision)
         newest = max([revision, *(row.revision for row in rows)])
         if len(rows) <= ROWS_ON_THE_LOOP:

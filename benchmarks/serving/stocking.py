@@ -31,6 +31,8 @@ from models.neural import build_weights
 
 EMBEDDING_SIZE, LAYERS = 64, 2
 AT_ONCE = 500
+MOST_IN_ONE_GRAPH = 200_000
+"""Items; the converter needs 30 times the memory of the table that it puts into a graph."""
 SEED = 1
 WINDOW_END = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -69,7 +71,8 @@ def _write_version(folder: Path, items: int) -> None:
     (folder / "items.json").write_text(json.dumps([item_id(number) for number in range(1, items + 1)]))
     np.save(folder / "item_vectors.npy", built.vectors())
     np.save(folder / "item_biases.npy", built.biases())
-    export(built, folder / "serving.onnx", seed=SEED)
+    if items <= MOST_IN_ONE_GRAPH:
+        export(built, folder / "serving.onnx", seed=SEED)
     export_encoder(built, folder / "encoder.onnx")
     provenance = Provenance(seed=SEED, event_count=0, window_end=WINDOW_END, libraries={})
     manifest.write(folder, model=MODEL, version=VERSION, n_items=items, provenance=provenance)

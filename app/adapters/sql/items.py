@@ -23,7 +23,7 @@ from app.domain.types import Item, Page
 
 T = TypeVar("T")
 
-LOAD_DEADLINE_S = 30.0
+LOAD_DEADLINE_S = 120.0
 _KEY = ("tenant", "item_id")
 _NOT_FOUND = "There is no such item."
 # What a new row overwrites in an old one: all but the key and the day it was made.

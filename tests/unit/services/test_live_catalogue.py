@@ -24,6 +24,8 @@ class Gated:
         self.looks = 0
         self.gate = asyncio.Event()
         self.gate.set()
+        self.rows = asyncio.Event()
+        self.rows.set()
         self.error: Exception | None = None
 
     async def revision(self) -> int:
@@ -35,6 +37,7 @@ class Gated:
         return found
 
     async def changed_since(self, revision: int) -> list[Item]:
+        await self.rows.wait()
         return await self.store.changed_since(revision)
 
     async def put(self, *item_ids: str, **fields: Any) -> None:
@@ -94,6 +97,20 @@ async def test_refresh_gets_its_turn_when_the_one_before_hangs() -> None:
     # Given up is the database's failure: a caller whom nobody cancelled must not be told that somebody did.
     with pytest.raises(StorageUnavailableError):
         await hung
+
+
+async def test_first_rows_are_waited_for_longer_than_a_read_that_hangs() -> None:
+    store = Gated()
+    catalogue = live(store, hung_s=0.01)
+    await store.put("a")
+    store.rows.clear()
+    first = asyncio.create_task(catalogue.refresh())
+    await until(lambda: store.looks == 1)
+    late = asyncio.create_task(catalogue.refresh())
+    done, _ = await asyncio.wait({first, late}, timeout=0.1)
+    assert not done
+    store.rows.set()
+    assert len(await first) == len(await late) == 1
 
 
 async def test_refresh_keeps_the_last_snapshot_when_the_database_is_away() -> None:

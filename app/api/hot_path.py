@@ -28,7 +28,7 @@ from app.api.plain_calls import JSON, REQUEST_ID, VARY, plain_caller, plain_head
 from app.api.reporting import raw_security_headers
 from app.domain.errors import InvalidInputError, RateLimitedError
 from app.domain.ids import new_request_id, new_ulid
-from app.domain.recommendations import RecommendationRequest
+from app.domain.recommendations import SCENARIOS_OWN, RecommendationRequest
 from app.domain.types import ApiKey, Subject
 
 if TYPE_CHECKING:
@@ -293,13 +293,13 @@ def _plain(scope: Mapping[str, Any]) -> _Plain | None:
 
 @lru_cache(maxsize=1024)
 def _plain_query(query: bytes) -> tuple[str, int] | None:
-    """Scenario and places."""
-    given: dict[bytes, bytes] = {b"scenario": b"home", b"n": b"10"}
+    """Scenario and places, `SCENARIOS_OWN` where they are not said."""
+    given: dict[bytes, bytes] = {b"scenario": b"home"}
     pairs = [part.partition(b"=") for part in query.split(b"&")] if query else []
     names = [name for name, _, _ in pairs]
-    if len(set(names)) < len(names) or not given.keys() >= set(names):
+    if len(set(names)) < len(names) or not set(names) <= {b"scenario", b"n"}:
         return None
     given |= {name: value for name, _, value in pairs}
-    if _SCENARIO.fullmatch(given[b"scenario"]) is None or _PLACES.fullmatch(given[b"n"]) is None:
+    if _SCENARIO.fullmatch(given[b"scenario"]) is None or _PLACES.fullmatch(given.get(b"n", b"1")) is None:
         return None
-    return given[b"scenario"].decode(), int(given[b"n"])
+    return given[b"scenario"].decode(), int(given.get(b"n", SCENARIOS_OWN))

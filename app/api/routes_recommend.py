@@ -26,7 +26,7 @@ from app.api.schemas_recommend import (
     RecommendationsBody,
 )
 from app.api.values import Line, PathId, matching
-from app.domain.recommendations import Context, Recommendation, RecommendationRequest
+from app.domain.recommendations import SCENARIOS_OWN, Context, Recommendation, RecommendationRequest
 from app.domain.types import Subject
 
 _CALLER = BrowserRequirement("recommend")
@@ -57,7 +57,7 @@ list_router = make_router(tag="recommendations", route_class=ListRoute)
 
 Asker = Annotated[Caller, Needs("recommend")]
 Reader = Annotated[Caller, Needs("users:read")]
-Places = Annotated[int, Query(ge=1, le=100, description="Places.")]
+Places = Annotated[int | None, Query(ge=1, le=100, description="Places; unset: as many as the scenario has.")]
 Category = Annotated[Line | None, Query(description="One of the items' categories.")]
 _DAYS = r"^[1-9][0-9]{0,2}d$"
 Days = Annotated[
@@ -92,25 +92,27 @@ async def recommend_to_user(
     user_id: PathId,
     services: ServicesDep,
     look: LookDep,
-    n: Places = 10,
+    n: Places = None,
     scenario: Annotated[Line, Query(description="A named pipeline.")] = "home",
 ) -> RecommendationAnswer:
     """The short form of the personal list."""
     caller.require_user(user_id)
-    request = RecommendationRequest(scenario=scenario, subject=Subject(user_id=user_id), n=n)
+    request = RecommendationRequest(scenario=scenario, subject=Subject(user_id=user_id), n=n or SCENARIOS_OWN)
     return _answer(await services.recommend.recommend(request, look=look))
 
 
 @router.get("/items/{item_id}/similar", response_model=RecommendationAnswer, summary="Similar items")
-async def similar(_: Asker, item_id: PathId, services: ServicesDep, n: Places = 10) -> RecommendationAnswer:
+async def similar(_: Asker, item_id: PathId, services: ServicesDep, n: Places = None) -> RecommendationAnswer:
     """Items like this one; popular ones where nobody knows it."""
-    request = RecommendationRequest(scenario="product", context=Context(item_id=item_id), n=n, explain=True)
+    request = RecommendationRequest(
+        scenario="product", context=Context(item_id=item_id), n=n or SCENARIOS_OWN, explain=True
+    )
     return _answer(await services.recommend.recommend(request))
 
 
 @router.get("/popular", response_model=RecommendationAnswer, summary="Popular items")
 async def popular(
-    _: Asker, services: ServicesDep, n: Places = 10, category: Category = None, window: Window = None
+    _: Asker, services: ServicesDep, n: Places = None, category: Category = None, window: Window = None
 ) -> RecommendationAnswer:
     """What most people bought, put in their baskets and viewed, newer actions counting more."""
     return _answer(await services.recommend.recommend(_for_all("popular", n, category, window)))
@@ -118,7 +120,7 @@ async def popular(
 
 @router.get("/trending", response_model=RecommendationAnswer, summary="Trending items")
 async def trending(
-    _: Asker, services: ServicesDep, n: Places = 10, category: Category = None, window: Window = None
+    _: Asker, services: ServicesDep, n: Places = None, category: Category = None, window: Window = None
 ) -> RecommendationAnswer:
     """What rises against its own past; popular items where nothing does."""
     return _answer(await services.recommend.recommend(_for_all("trending", n, category, window)))
@@ -126,7 +128,7 @@ async def trending(
 
 @router.get("/latest", response_model=RecommendationAnswer, summary="Latest items")
 async def latest(
-    _: Asker, services: ServicesDep, n: Places = 10, category: Category = None, window: Window = None
+    _: Asker, services: ServicesDep, n: Places = None, category: Category = None, window: Window = None
 ) -> RecommendationAnswer:
     """The newest by `published_at`, or by when they were first seen."""
     return _answer(await services.recommend.recommend(_for_all("latest", n, category, window)))
@@ -164,9 +166,9 @@ async def explain(
     return ExplanationAnswer.model_validate(found)
 
 
-def _for_all(scenario: str, n: int, category: str | None, window: str | None) -> RecommendationRequest:
+def _for_all(scenario: str, n: int | None, category: str | None, window: str | None) -> RecommendationRequest:
     days = None if window is None else int(window.removesuffix("d"))
-    return RecommendationRequest(scenario=scenario, n=n, category=category, window_days=days)
+    return RecommendationRequest(scenario=scenario, n=n or SCENARIOS_OWN, category=category, window_days=days)
 
 
 def _answer(answer: Recommendation) -> RecommendationAnswer:

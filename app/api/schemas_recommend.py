@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema
 
 from app.api.values import PRINTABLE, Answer, Id, Line, Schema, check_line
-from app.domain.recommendations import Context, ExcludeSeen, RecommendationRequest
+from app.domain.recommendations import SCENARIOS_OWN, Context, ExcludeSeen, RecommendationRequest
 from app.domain.segments import LONGEST
 from app.domain.types import JsonObject, Subject
 from app.pipeline.filters import OPS
@@ -101,6 +101,9 @@ Referrer = Annotated[
 ]
 
 
+OWN_LENGTH = Field(default=None, description="Places; unset: as many as the scenario has.")
+
+
 class ContextBody(Schema):
     """What the caller knows about the moment."""
 
@@ -187,7 +190,7 @@ class RecommendationsBody(PersonBody, ListOptions):
 
     scenario: Scenario = "home"
     context: ContextBody = ContextBody()
-    n: N = 10
+    n: N | None = OWN_LENGTH
     cursor: Annotated[ListCursor, Field(min_length=1, max_length=4096)] | None = Field(
         default=None, description="`next_cursor` of the page before: what earlier pages showed is left out."
     )
@@ -199,7 +202,7 @@ class RecommendationsBody(PersonBody, ListOptions):
                 scenario=self.scenario,
                 subject=self.subject(),
                 context=self.context.to_context(),
-                n=self.n,
+                n=self.n or SCENARIOS_OWN,
                 cursor=self.cursor,
             )
         )
@@ -238,7 +241,7 @@ class PlacementBody(ListOptions):
 
     scenario: Scenario = "home"
     context: ContextBody = ContextBody()
-    n: N = 10
+    n: N | None = OWN_LENGTH
 
 
 class PageBody(PersonBody):
@@ -269,7 +272,7 @@ class PageBody(PersonBody):
                     scenario=placement.scenario,
                     subject=subject,
                     context=placement.context.to_context(),
-                    n=placement.n,
+                    n=placement.n or SCENARIOS_OWN,
                 )
             )
             for placement in self.placements

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field
 from app.api.schemas_recommend import (
     FILTER_EXAMPLE,
     FilterObject,
+    N,
     RecommendationAnswer,
     RecommendationsBody,
 )
@@ -18,7 +19,7 @@ from app.domain.steering import Definition
 from app.domain.types import JsonObject
 from app.domain.weights import EventWeight
 from app.pipeline.columns import ATTRIBUTE_PREFIX
-from app.pipeline.scenarios import LAST_RESORTS, FillerName, SourceName
+from app.pipeline.scenarios import LAST_RESORTS, PLACES, FillerName, SourceName
 from app.services.steering_admin import Compared, Described
 
 _NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
@@ -45,6 +46,7 @@ SCENARIO_EXAMPLE: JsonObject = {
     "diversity": 0.2,
     "novelty": 0.1,
     "rotation": 0.2,
+    "n": 10,
 }
 RULE_EXAMPLE: JsonObject = {
     "kind": "boost",
@@ -91,6 +93,7 @@ class ScenarioBody(Schema):
         default=0.0,
         description="Standard deviations lost for each doubling of the times it was shown and not taken up.",
     )
+    n: N = Field(default=PLACES, description="Places where the request does not say.")
 
 
 class DefinitionAnswer(Answer):

@@ -62,12 +62,17 @@ class Context:
         return replace(self, country=country, referrer=referrer, device=device)
 
 
+SCENARIOS_OWN = 0
+"""The length of a list whose request does not say it."""
+
+
 @dataclass(frozen=True, slots=True)
 class RecommendationRequest:
     """One list, asked for.
 
     Attributes:
         scenario: Name of a pipeline.
+        n: Places; `SCENARIOS_OWN` is as many as the scenario has.
         filter: The filter language's JSON, not parsed yet.
         diversity: 0 is by score alone, 1 the most diverse; None is the scenario's own.
         exclude_seen: None is the scenario's own rule.

@@ -37,6 +37,7 @@ FillerName = Literal[
     "content", "bought_together", "trending", "popular_in_segment", "popular", "latest", "catalogue"
 ]
 LAST_RESORTS = (POPULAR, LATEST, CATALOGUE)
+PLACES = 10
 OVER_A_GIVEN_LIST = ("rank", "search")
 """Scenarios of `POST /v1/rank`, over a list of the caller's own."""
 
@@ -53,6 +54,7 @@ class Scenario:
         clause: What every item of the list satisfies, beside the request's own filter.
         diversity: Where the request does not say.
         novelty: Standard deviations of score that the most popular items lose, 0 for none.
+        n: Places where the request does not say.
         version: Of its definition; 0 where it is built in.
     """
 
@@ -65,6 +67,7 @@ class Scenario:
     diversity: float = 0.0
     novelty: float = 0.0
     rotation: float = 0.0
+    n: int = PLACES
     version: int = 0
 
     @property
@@ -152,6 +155,7 @@ def scenario_of(name: str, body: JsonObject, *, version: int = 0, at: str = "") 
         diversity=body.get("diversity", 0.0),
         novelty=body.get("novelty", 0.0),
         rotation=body.get("rotation", 0.0),
+        n=body.get("n", PLACES),
         version=version,
     )
 
@@ -168,6 +172,7 @@ def body_of(scenario: Scenario) -> JsonObject:
         "diversity": scenario.diversity,
         "novelty": scenario.novelty,
         "rotation": scenario.rotation,
+        "n": scenario.n,
     }
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from app.domain.errors import FieldError, InvalidInputError
 from app.domain.ports import Scorer
-from app.domain.recommendations import RecommendationRequest, ServedBy
+from app.domain.recommendations import SCENARIOS_OWN, RecommendationRequest, ServedBy
 from app.domain.types import Subject
 from app.pipeline.experiments import Arm
 from app.pipeline.filters import parse_filter
@@ -169,6 +169,8 @@ class Planner:
         at: str,
     ) -> Plan:
         request = self._of_one_segment(request, scenario)
+        if request.n == SCENARIOS_OWN:
+            request = replace(request, n=scenario.n)
         clause = None if request.filter is None else parse_filter(request.filter, pointer=f"{at}/filter")
         return Plan(
             request=request,

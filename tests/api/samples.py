@@ -69,6 +69,7 @@ SCENARIO = {
     "diversity": 0.2,
     "novelty": 0.5,
     "rotation": 0.5,
+    "n": 12,
 }
 RULE = {
     "kind": "cap",

@@ -62,6 +62,23 @@ def refusal(world: World, method: str, path: str, body: Any) -> str:
 # --- Scenarios ---
 
 
+def test_scenario_says_how_long_its_lists_are_where_the_request_does_not(world: World) -> None:
+    items = [{"item_id": f"long{number:02}"} for number in range(30)]
+    world.call("POST", "/v1/items:batch", json={"items": items})
+    body = {"sources": [{"source": "latest"}], "n": 4}
+    answer = world.call("PUT", "/v1/admin/scenarios/home", kind="adm", json=body)
+    assert answer.json()["definition"]["n"] == 4
+    for _ in range(2):  # made and kept, by every call
+        short = world.call("GET", "/v1/users/u1/recommendations").json()
+        posted = world.call("POST", "/v1/recommendations", json={"user_id": "u1"}).json()
+        page = world.call("POST", "/v1/page", json={"placements": [{"scenario": "home"}]}).json()
+        assert [len(one["items"]) for one in (short, posted, *page["placements"])] == [4, 4, 4]
+    assert len(world.call("GET", "/v1/users/u1/recommendations?n=7").json()["items"]) == 7
+    assert len(world.call("GET", "/v1/latest").json()["items"]) == 10
+    refused = world.call("PUT", "/v1/admin/scenarios/home", kind="adm", json=body | {"n": 101})
+    assert refused.json()["errors"][0]["pointer"] == "/n"
+
+
 def test_built_in_scenarios_are_listed_as_they_are(world: World) -> None:
     listed = {one["name"]: one for one in admin(world, "GET", "scenarios")["scenarios"]}
     assert set(listed) == set(SCENARIOS)

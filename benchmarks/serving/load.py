@@ -33,6 +33,7 @@ class Load:
     Attributes:
         path: `{n}` in it counts through `spread` numbers.
         body: For a POST; `{n}` in it is a number that never comes again.
+        rest_ms: How long a connection rests between an answer and its next question.
     """
 
     path: str
@@ -40,6 +41,7 @@ class Load:
     body: str | None = None
     spread: int = 1
     connections: int = CONNECTIONS
+    rest_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,8 @@ def run(load: Load, *, port: int, seconds: float, turn: int = 0) -> Measured:
 def _script(load: Load, turn: int) -> str:
     script = _SCRIPT.replace("SPREAD", str(load.spread)).replace("OFFSET", str(turn * 10_000_000))
     script = f"wrk.path = {json.dumps(load.path)}\n{script}"
+    if load.rest_ms:
+        script += f"function delay() return {load.rest_ms} end\n"
     if load.body is None:
         return script
     return f"wrk.method = 'POST'\nwrk.body = {json.dumps(load.body)}\n{script}"
@@ -126,9 +130,16 @@ def main() -> int:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--key", required=True)
     parser.add_argument("--connections", type=int, default=CONNECTIONS)
+    parser.add_argument("--rest-ms", type=int, default=0)
     given = parser.parse_args()
     headers = {"Authorization": f"Bearer {given.key}"}
-    load = Load("/v1/users/user-{n}/recommendations", headers, spread=100, connections=given.connections)
+    load = Load(
+        "/v1/users/user-{n}/recommendations",
+        headers,
+        spread=100,
+        connections=given.connections,
+        rest_ms=given.rest_ms,
+    )
     while True:
         run(load, port=given.port, seconds=5)
 

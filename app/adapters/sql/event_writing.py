@@ -108,7 +108,7 @@ _MERGED = (
 )
 
 
-async def _in_its_thread(connection: AsyncConnection, work: Callable[[sqlite3.Connection], T]) -> T:
+async def in_its_thread(connection: AsyncConnection, work: Callable[[sqlite3.Connection], T]) -> T:
     """Run statements in the connection's own thread at one go.
 
     There and back costs more than most statements take, above all when the loop is busy.
@@ -138,7 +138,7 @@ class SqliteWriting(_Writing):
         cold_users: datetime | None,
     ) -> Inserted:
         """See `EventWriting`."""
-        return await _in_its_thread(
+        return await in_its_thread(
             connection, lambda raw: self._insert(raw, rows, guests=guests, cold_users=cold_users)
         )
 

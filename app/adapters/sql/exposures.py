@@ -10,8 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.adapters.sql.counters import insert_into
 from app.adapters.sql.engine import Database
+from app.adapters.sql.exposure_writing import write_exposures
 from app.adapters.sql.space import FreeSpace
 from app.adapters.sql.tables import events, exposures
 from app.domain.exposures import CARTS, CLICKS, PURCHASES, REFUNDS, Cell, Exposure, Outcome, Response, Takings
@@ -38,12 +38,7 @@ class SqlExposureStore:
         if not shown:
             return
         await self._space.require()
-        rows = [self._row(exposure) for exposure in shown]
-
-        async def work(connection: AsyncConnection) -> None:
-            await connection.execute(insert_into(connection, exposures).on_conflict_do_nothing(), rows)
-
-        await self._database.write(work)
+        await write_exposures(self._database, self._tenant, shown)
 
     async def forget(self, before: datetime, *, most: int) -> int:
         """Delete at most so many that were shown before; how many there were."""
@@ -103,24 +98,6 @@ class SqlExposureStore:
             )
             for row in counted
         ]
-
-    def _row(self, exposure: Exposure) -> dict[str, Any]:
-        subject = exposure.subject
-        return {
-            "tenant": self._tenant,
-            "recommendation_id": exposure.recommendation_id,
-            "user_id": subject.user_id,
-            "anonymous_id": subject.anonymous_id,
-            "session_id": subject.session_id,
-            "scenario": exposure.scenario,
-            "variant": exposure.variant,
-            "experiment_id": exposure.experiment,
-            "model_version": exposure.model_version,
-            "served_by": exposure.served_by,
-            "item_ids": list(exposure.item_ids),
-            "propensities": list(exposure.propensities),
-            "shown_at": exposure.shown_at,
-        }
 
     def _taken(self, row: sa.Row[Any]) -> Takings:
         total = Decimal(str(round(row.total / self._unit, MONEY_SCALE)))

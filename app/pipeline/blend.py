@@ -18,10 +18,13 @@ GROUPS_PER_PLACE = 8
 def scale(scores: NDArray[np.floating]) -> tuple[float, float]:
     """Mean and standard deviation of the finite scores; 0 and 0 where there is none."""
     # The sum is finite where all are, and picking out the finite ones costs more than all the rest.
-    known = scores if np.isfinite(scores.sum()) else scores[np.isfinite(scores)]
+    known, total = scores, scores.sum()
+    if not np.isfinite(total):
+        known = scores[np.isfinite(scores)]
+        total = known.sum()
     if not len(known):
         return 0.0, 0.0
-    mean = known.mean()
+    mean = total / len(known)
     away = known - mean
     # Not the dot product: BLAS would wake its other threads for it.
     return float(mean), math.sqrt(np.square(away, out=away).mean())
@@ -37,6 +40,22 @@ def standardised(scores: NDArray[np.floating]) -> FloatArray:
     """float64 (items,): z-scores over the finite ones; -inf elsewhere."""
     z_scores = on_scale(np.where(np.isfinite(scores), scores, 0.0), *scale(scores))
     return np.where(np.isfinite(scores), z_scores, -np.inf)
+
+
+def lifted(scores: NDArray[np.floating], by: NDArray[np.floating], deviation: float) -> NDArray[np.floating]:
+    """Float (items,), of the scores' type: scores with `by` of their standard deviations added.
+
+    They stand in the order of z-scores with `by` added, after one pass over the items. What a source says
+    nothing of stays at -inf: a boost moves an item, it does not make it a candidate.
+
+    Args:
+        scores: Float (items,).
+        by: Float (items,).
+        deviation: As `scale` gives it; 0 where all scores are alike.
+    """
+    if deviation > 0:
+        return scores + by * scores.dtype.type(deviation)
+    return np.where(np.isfinite(scores), by, -np.inf)
 
 
 def blended(parts: Sequence[tuple[float, NDArray[np.floating]]]) -> FloatArray:
@@ -69,10 +88,8 @@ def top(scores: NDArray[np.floating], mask: BoolArray, k: int, rank: IntArray) -
 
     Scores of -inf and NaN are never picked.
     """
-    allowed = scores.copy()
-    np.copyto(allowed, -np.inf, where=~mask)
-    border = _bound(allowed, k)
-    candidates = np.flatnonzero(allowed >= border if border > -np.inf else allowed > -np.inf)
+    allowed, least = _within(scores, mask)
+    candidates = np.flatnonzero(allowed >= max(_bound(allowed, k), least))
     values = allowed[candidates]
     if 0 < k < len(candidates):
         border = np.partition(values, len(values) - k)[len(values) - k]
@@ -81,6 +98,19 @@ def top(scores: NDArray[np.floating], mask: BoolArray, k: int, rank: IntArray) -
     order = np.lexsort((rank[candidates], -values))
     picked: IntArray = candidates[order[:k]]
     return picked
+
+
+def _within(scores: NDArray[np.floating], mask: BoolArray) -> tuple[NDArray[np.floating], float]:
+    """The scores, those outside the mask below any that may be picked; and the least that may be picked.
+
+    By sums, ten times as fast as choosing: where a mask has no pattern, a processor guesses half of it wrong.
+    """
+    most = np.finfo(scores.dtype).max
+    allowed = mask.astype(scores.dtype)
+    allowed -= 1
+    allowed *= most
+    allowed += scores
+    return allowed, float(-most / 2)
 
 
 def _bound(values: NDArray[np.floating], k: int) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from app.domain.fading import CountsFading
 from app.domain.ports import CandidateScorer, Scorer
 from app.domain.types import Query
-from app.pipeline.catalogue import CatalogueSnapshot, Positions
+from app.pipeline.catalogue import CatalogueSnapshot, Positions, Scalar
 from app.pipeline.columns import BoolArray, FloatArray, IntArray
 from app.pipeline.popularity import DailyCounts
 from app.pipeline.segments import NO_SEGMENTS, Segments
@@ -198,17 +199,20 @@ class PopularView:
     made_at: datetime
     together: Together = NOTHING_TOGETHER
     segments: Segments = NO_SEGMENTS
-    _spreads: dict[str, FloatArray] = field(default_factory=dict, compare=False)
+    _spreads: dict[str, NDArray[Any]] = field(default_factory=dict, compare=False)
 
     def shows(self, counts: DailyCounts, fading: CountsFading) -> bool:
         """Whether it is a view of just these."""
         return self.counts is counts and self.fading == fading
 
-    def demand(self, catalogue: CatalogueSnapshot) -> FloatArray | None:
-        """float64 (items,): logarithm of the decayed counts as a share of the greatest; None without any."""
-        known = self._kept("demand", lambda: np.log1p(self._spread(self.popular, catalogue)))
-        most = float(known.max(initial=0.0))
-        return None if most <= 0 else known / most
+    def demand(self, catalogue: CatalogueSnapshot) -> NDArray[np.float32] | None:
+        """float32 (items,): logarithm of the decayed counts as a share of the greatest; None without any."""
+        return None if not (self.popular > 0).any() else self._kept("demand", lambda: self._demand(catalogue))
+
+    def _demand(self, catalogue: CatalogueSnapshot) -> NDArray[np.float32]:
+        known = np.log1p(self._spread(self.popular, catalogue))
+        most = known.max(initial=0.0)
+        return np.asarray(known / most if most > 0 else known, dtype=np.float32)
 
     def met_by(self, catalogue: CatalogueSnapshot) -> FloatArray:
         """float64 (items,): how many people met each item, by day and event, in a list or otherwise."""
@@ -220,7 +224,7 @@ class PopularView:
         out[self.places[known]] = values[known]
         return out
 
-    def _kept(self, name: str, make: Callable[[], FloatArray]) -> FloatArray:
+    def _kept(self, name: str, make: Callable[[], NDArray[Scalar]]) -> NDArray[Scalar]:
         # The view is of one catalogue's items, so what is spread over them stays as long as the view does.
         kept = self._spreads.get(name)
         if kept is None:

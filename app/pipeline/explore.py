@@ -21,13 +21,18 @@ HEAD = 2048
 
 def pool(question: Question, mask: BoolArray) -> IntArray:
     """Positions of the items that are explored now, of those that may be shown."""
-    catalogue = question.catalogue
-    explored = mask & catalogue.in_range & (question.popularity.met_by(catalogue) < ENOUGH_PEOPLE)
-    head = catalogue.newest[:HEAD]
-    found = head[explored[head]]
+    newest = question.catalogue.newest
+    found = _explored(question, mask, newest[:HEAD])
     if len(found) < AT_ONCE:
-        found = catalogue.newest[explored[catalogue.newest]]
+        found = _explored(question, mask, newest)
     return np.sort(found[:AT_ONCE])
+
+
+def _explored(question: Question, mask: BoolArray, positions: IntArray) -> IntArray:
+    catalogue = question.catalogue
+    met_by = question.popularity.met_by(catalogue)[positions]
+    found: IntArray = positions[mask[positions] & catalogue.in_range[positions] & (met_by < ENOUGH_PEOPLE)]
+    return found
 
 
 def draw(question: Question, mask: BoolArray) -> FloatArray:
@@ -39,6 +44,12 @@ def draw(question: Question, mask: BoolArray) -> FloatArray:
     found = pool(question, mask)
     scores[found] = _uniform(question.catalogue.marks[found], seed_of(question))
     return scores
+
+
+def drawn(question: Question, mask: BoolArray) -> IntArray:
+    """Positions of the pool as the draw orders them."""
+    found = pool(question, mask)
+    return found[np.argsort(-_uniform(question.catalogue.marks[found], seed_of(question)), kind="stable")]
 
 
 def seed_of(question: Question) -> int:

@@ -10,17 +10,20 @@ from enum import StrEnum
 from itertools import chain
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.domain.errors import FieldError, InvalidInputError
 from app.domain.types import JsonObject
 from app.pipeline.catalogue import CatalogueSnapshot
 from app.pipeline.clauses import Clause, is_relative, kept_mask
-from app.pipeline.columns import BoolArray, FloatArray, IntArray, Token
+from app.pipeline.columns import BoolArray, IntArray, Token
 from app.pipeline.filters import parse_filter
 from app.pipeline.scenarios import OVER_A_GIVEN_LIST
 
+Adjustments = NDArray[np.float32]
 PINNED = "pinned"
 """What the answer calls the source of a pinned item."""
+FIRST_PER_PLACE = 2
 AT_ONCE = 1024
 """Items looked at under caps before those that are left no place are taken out of the rest."""
 CALLERS_OWN = frozenset(OVER_A_GIVEN_LIST)
@@ -152,18 +155,19 @@ def acting(rules: Sequence[Rule], scenario: str) -> tuple[Rule, ...]:
     )
 
 
-def lifts(rules: Sequence[Rule], catalogue: CatalogueSnapshot, about: int | None) -> FloatArray | None:
-    """float64 (items,), read-only: standard deviations that boosts add and buries take; None without any."""
-    moving = tuple(rule for rule in rules if rule.kind in {RuleKind.BOOST, RuleKind.BURY})
-    if not moving:
-        return None
-    if any(rule.clause is not None and is_relative(rule.clause) for rule in moving):
-        return _lifts(moving, catalogue, about)
-    return catalogue.remembered(moving, lambda: _lifts(moving, catalogue, None))
+def moving(rules: Sequence[Rule]) -> tuple[Rule, ...]:
+    """The boosts and buries among them."""
+    return tuple(rule for rule in rules if rule.kind in {RuleKind.BOOST, RuleKind.BURY})
 
 
-def _lifts(rules: Sequence[Rule], catalogue: CatalogueSnapshot, about: int | None) -> FloatArray:
-    total = np.zeros(len(catalogue))
+def are_relative(rules: Sequence[Rule]) -> bool:
+    """Whether any of them speaks of other items for each page's item."""
+    return any(rule.clause is not None and is_relative(rule.clause) for rule in rules)
+
+
+def lifts(rules: Sequence[Rule], catalogue: CatalogueSnapshot, about: int | None) -> Adjustments:
+    """float32 (items,): standard deviations that these boosts add and buries take."""
+    total = np.zeros(len(catalogue), dtype=np.float32)
     for rule in rules:
         sign = 1.0 if rule.kind is RuleKind.BOOST else -1.0
         total[rule.mask(catalogue, about)] += sign * rule.strength
@@ -187,11 +191,12 @@ def pins(rules: Sequence[Rule], catalogue: CatalogueSnapshot, mask: BoolArray) -
 
 @dataclass(frozen=True, slots=True)
 class _Cap:
-    """A cap, the items that it counts, and how many of each value stand in the list."""
+    """A cap, the items that it counts, how many of each value are listed, and which have no place left."""
 
     rule: Rule
     mask: BoolArray
     counts: Counter[Token] = field(default_factory=Counter)
+    spent: set[Token] = field(default_factory=set)
 
     def values(self, positions: IntArray, catalogue: CatalogueSnapshot) -> list[tuple[Token, ...]]:
         """What each position is counted by; nothing where the cap does not speak of it."""
@@ -211,9 +216,16 @@ class _Cap:
             held[number] = (*held[number], float(numbers[number]))
         return held
 
+    def count(self, values: Iterable[Token]) -> None:
+        """Each of these stands in the list once more."""
+        for value in values:
+            self.counts[value] += 1
+            if self.counts[value] >= self.rule.most:
+                self.spent.add(value)
+
     def is_spent(self, values: tuple[Token, ...]) -> bool:
         """Whether one of the values has all its places."""
-        return any(self.counts[value] >= self.rule.most for value in values)
+        return not self.spent.isdisjoint(values)
 
 
 class Caps:
@@ -226,15 +238,15 @@ class Caps:
     def __bool__(self) -> bool:
         return bool(self._caps)
 
-    def leave(self) -> BoolArray:
-        """Bool (items,): what the caps leave a place to, beside what stands in the list."""
-        left = np.ones(len(self._catalogue), dtype=np.bool_)
-        for cap in self._caps:
-            spent = [value for value, count in cap.counts.items() if count >= cap.rule.most]
-            if spent and cap.rule.field is None:
+    def leave(self, mask: BoolArray) -> BoolArray:
+        """Bool (items,): what of the mask the caps leave a place to, beside what stands in the list."""
+        spent = [cap for cap in self._caps if cap.spent]
+        left = mask.copy() if spent else mask
+        for cap in spent:
+            if cap.rule.field is None:
                 left &= ~cap.mask
-            elif spent and cap.rule.field is not None:
-                left &= ~(cap.mask & self._catalogue.column(cap.rule.field).holds_any(spent))
+            else:
+                left &= ~(cap.mask & self._catalogue.column(cap.rule.field).holds_any([*cap.spent]))
         return left
 
     def against(self, position: int) -> Rule | None:
@@ -247,16 +259,18 @@ class Caps:
         if self._caps:
             at = np.array([*positions], dtype=np.int64)
             for cap in self._caps:
-                cap.counts.update(chain.from_iterable(cap.values(at, self._catalogue)))
+                cap.count(chain.from_iterable(cap.values(at, self._catalogue)))
 
     def kept(self, order: IntArray, most: int) -> IntArray:
         """Those of the order that the caps leave, counted as standing in the list; at most so many."""
         picked: list[int] = []
+        some = FIRST_PER_PLACE * most  # Mostly all it takes.
         while len(order) and len(picked) < most:
-            picked += self._kept(order[:AT_ONCE], most - len(picked))
-            order = order[AT_ONCE:]
-            if len(order):
-                order = order[self.leave()[order]]
+            picked += self._kept(order[:some], most - len(picked))
+            order, some = order[some:], AT_ONCE
+            if len(order) and len(picked) < most:
+                everything = np.ones(len(self._catalogue), dtype=np.bool_)
+                order = order[self.leave(everything)[order]]
         return np.array(picked, dtype=np.int64)
 
     def _kept(self, order: IntArray, most: int) -> list[int]:
@@ -270,7 +284,6 @@ class Caps:
             if any(cap.is_spent(held) for cap, held in own):
                 continue
             for cap, held in own:
-                for value in held:
-                    cap.counts[value] += 1
+                cap.count(held)
             picked.append(position)
         return picked

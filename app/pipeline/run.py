@@ -12,9 +12,10 @@ from app.pipeline.adjust import adjusted, adjustments
 from app.pipeline.admission import admissible
 from app.pipeline.candidates import Scores
 from app.pipeline.columns import BoolArray, FloatArray, IntArray
+from app.pipeline.explore import drawn
 from app.pipeline.question import Question
 from app.pipeline.rerank import diversified, likeness_vectors, pool_size
-from app.pipeline.rules import PINNED, Caps, pins
+from app.pipeline.rules import PINNED, Adjustments, Caps, pins
 from app.pipeline.scenarios import EXPLORE
 from app.pipeline.sources import named, scores_of, shares_of, steps
 
@@ -31,6 +32,7 @@ class Listed:
         sources: Which source put each there.
         filled: Places that the fallback chain filled.
         pinned: Places that rules filled.
+        drawn_from: Items that exploration drew its places among.
     """
 
     positions: IntArray
@@ -38,6 +40,7 @@ class Listed:
     sources: tuple[str, ...]
     filled: int
     pinned: int = 0
+    drawn_from: int = 0
 
     @property
     def own(self) -> int:
@@ -58,12 +61,14 @@ class _Draft:
     Attributes:
         mask: What may still stand in it.
         by: What is added to and taken from scores.
+        drawn_from: Items that exploration drew its places among.
     """
 
     n: int
     mask: BoolArray
     caps: Caps
-    by: FloatArray | None = None
+    by: Adjustments | None = None
+    drawn_from: int = 0
     positions: list[IntArray] = field(default_factory=list)
     scores: list[FloatArray] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
@@ -80,15 +85,20 @@ class _Draft:
             return picked
         found = [np.zeros(0, dtype=np.int64)]
         while most > 0:
-            pool = blend.top(scores, self.mask & self.caps.leave(), POOL_UNDER_CAPS * most, rank)
+            pool = blend.top(scores, self.caps.leave(self.mask), POOL_UNDER_CAPS * most, rank)
             if not len(pool):
                 break
             # The caps leave a place to the first of the pool: so this ends.
-            picked = self.caps.kept(pool, most)
-            self.mask[picked] = False
+            picked = self.first(pool, most)
             found.append(picked)
             most -= len(picked)
         return np.concatenate(found)
+
+    def first(self, order: IntArray, most: int) -> IntArray:
+        """The first of an order that may stand in the list beside what stands there; they are taken."""
+        picked = self.caps.kept(order, most) if self.caps else order[:most]
+        self.mask[picked] = False
+        return picked
 
     def take(self, picked: IntArray, shares: FloatArray, source: str) -> None:
         """Put places at the end. Their scores are scaled below what stands there already."""
@@ -136,7 +146,7 @@ def listed(question: Question) -> Listed:
             draft.take(picked, shares, source)
     made = _with_places(draft.listed(own), apart)
     made = _with_places(made, [(place, position, PINNED) for place, position in pinned])
-    return replace(made, pinned=len(pinned))
+    return replace(made, pinned=len(pinned), drawn_from=draft.drawn_from)
 
 
 def _quotas(question: Question, draft: _Draft) -> list[tuple[int, int, str]]:
@@ -144,18 +154,25 @@ def _quotas(question: Question, draft: _Draft) -> list[tuple[int, int, str]]:
     found: list[tuple[int, int, str]] = []
     n = draft.n
     for source, share in question.scenario.quotas:
-        scores = scores_of(source, question, draft.mask)
         most = min(n - len(found), int(share * n + 0.5))
-        if scores is None or most <= 0:
-            continue
-        # An even draw stays even.
-        by = None if source == EXPLORE else draft.by
-        picked = draft.best(adjusted(scores, by), most, question.catalogue.rank).tolist()
+        picked = _for_quota(source, question, draft, most).tolist() if most > 0 else []
         found += [
             (int((number + 1) * n / len(picked)) - 1, position, named(source, question))
             for number, position in enumerate(picked)
         ]
     return sorted(found)
+
+
+def _for_quota(source: str, question: Question, draft: _Draft, most: int) -> IntArray:
+    if source == EXPLORE:
+        # An even draw stays even, and the few that are drawn among need no look at all the others.
+        order = drawn(question, draft.mask)
+        draft.drawn_from = len(order)
+        return draft.first(order, most)
+    scores = scores_of(source, question, draft.mask)
+    if scores is None:
+        return np.zeros(0, dtype=np.int64)
+    return draft.best(adjusted(scores, draft.by), most, question.catalogue.rank)
 
 
 def _take_own(question: Question, draft: _Draft) -> int:
@@ -167,20 +184,25 @@ def _take_own(question: Question, draft: _Draft) -> int:
     ]
     if not parts or draft.n <= 0 or not draft.mask.any():
         return 0
-    # The scores of one source are in the order of their z-scores: those of what is picked are enough.
-    alone = len(parts) == 1 and draft.by is None
-    scores = parts[0][1] if alone else _added([(weight, scores) for weight, scores, _ in parts], draft.by)
-    picked = _diverse(question, draft, scores) if question.diversity > 0 else None
+    scores, mean, deviation = _together([(weight, scores) for weight, scores, _ in parts])
+    order = scores if draft.by is None else blend.lifted(scores, draft.by, deviation)
+    picked = _diverse(question, draft, order) if question.diversity > 0 else None
     if picked is None:
-        picked = draft.best(scores, draft.n, question.catalogue.rank)
-    z_scores = blend.on_scale(scores[picked], *blend.scale(scores)) if alone else scores[picked]
+        picked = draft.best(order, draft.n, question.catalogue.rank)
+    z_scores = blend.on_scale(scores[picked], mean, deviation)
+    if draft.by is not None:
+        z_scores += draft.by[picked]
     draft.take(picked, blend.shares(z_scores), named(parts[0][2], question))
     return len(draft.sources)
 
 
-def _added(parts: Sequence[tuple[float, Scores]], by: FloatArray | None) -> FloatArray:
-    z_scores = blend.blended(parts)
-    return z_scores if by is None else z_scores + by
+def _together(parts: Sequence[tuple[float, Scores]]) -> tuple[Scores, float, float]:
+    """The sources' scores as one, and their mean and deviation."""
+    if len(parts) > 1:
+        return blend.blended(parts), 0.0, 1.0
+    # One source's scores are in the order of their z-scores: those of what is picked are enough.
+    scores = parts[0][1]
+    return scores, *blend.scale(scores)
 
 
 def _diverse(question: Question, draft: _Draft, scores: Scores) -> IntArray | None:

@@ -160,7 +160,7 @@ class Bench:
             items=answer_items,
             filled=made.filled,
             next_cursor=next_cursor(plan.request, made.positions, material.catalogue),
-            propensities=propensities(question, made.positions, made.sources),
+            propensities=propensities(question, made),
         )
 
     def explanation(self, plan: Plan, material: Material, item_id: str) -> Explanation:

@@ -27,8 +27,7 @@ def asked(user_id: str, scenario: Scenario = EXPLORING, **fields: object) -> Que
 
 
 def of(made: Question) -> tuple[float | None, ...]:
-    places = listed(made)
-    return propensities(made, places.positions, places.sources)
+    return propensities(made, listed(made))
 
 
 def test_drawn_place_has_the_chance_of_its_draw() -> None:

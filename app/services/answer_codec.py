@@ -176,7 +176,7 @@ def decoded(body: bytes, recommendation_id: str) -> Recommendation | None:
     try:
         body, line = _parted(body)
         kept = json.loads(body)
-        chances = tuple(json.loads(line)) if line else ()
+        chances = _CHANCES.decode(line) if line else ()
         items = tuple(_item(item) for item in kept.pop("items"))
         served_by = ServedBy(kept.pop("served_by"))
         return Recommendation(

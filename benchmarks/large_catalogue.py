@@ -30,6 +30,7 @@ from benchmarks.serving.stocking import MOST_IN_ONE_GRAPH
 
 SIZES = (12_000, 100_000, 1_000_000)
 LISTS = 100
+LOADED_WITHIN_S, LOOK_EVERY_S = 600, 0.1
 PATH = "/v1/users/user-{}/recommendations?n=20"
 INDEX = {"index_above_items": "1", "index_least_recall": "0.5"}
 
@@ -52,7 +53,9 @@ def _served(shop: Shop, settings: Mapping[str, str]) -> dict[str, float]:
     with servers.service({**shop.settings, **PATIENT, **patient, **settings}) as server:
         waited = perf_counter()
         while get(server, PATH.format(0), key)["served_by"] != "model":
-            time.sleep(0.1)
+            if perf_counter() - waited > LOADED_WITHIN_S:
+                raise servers.NotStartedError(f"no list of the model within {LOADED_WITHIN_S} s")
+            time.sleep(LOOK_EVERY_S)
         ready_s = server.started_s + perf_counter() - waited
         took = []
         for number in range(LISTS):

@@ -135,20 +135,23 @@ class MemoryEventStore:
         return [(*key, len(who)) for key, who in sorted(people.items())]
 
     async def segment_counts(
-        self, since: datetime, *, people: int, most: int
+        self, since: datetime, *, lines: int, people: int, most: int
     ) -> list[tuple[Segment, str, str, str, int]]:
-        """``(segment, item_id, event name, UTC day, distinct people)`` of events after `since`, sorted."""
+        """See `EventStore`."""
         who: dict[Segment, set[str]] = {}
-        lines: dict[tuple[Segment, str, str, str], set[str]] = {}
-        for _, event, line in _lines(self._state):
-            if line is None or event.happened_at <= since:
-                continue
+        counts: dict[tuple[Segment, str, str, str], set[str]] = {}
+        after = [
+            (event, line)
+            for _, event, line in _lines(self._state)
+            if line is not None and event.happened_at > since
+        ]
+        for event, line in after[-lines:]:
             day, person = event.happened_at.astimezone(UTC).date().isoformat(), self._state.person(event)
             for segment in self._segments(event, person):
                 who.setdefault(segment, set()).add(person)
-                lines.setdefault((segment, line.item_id, event.name, day), set()).add(person)
+                counts.setdefault((segment, line.item_id, event.name, day), set()).add(person)
         kept = {segment for kind in KINDS for segment in _largest(kind, who, people=people, most=most)}
-        return sorted((*key, len(found)) for key, found in lines.items() if key[0] in kept)
+        return sorted((*key, len(found)) for key, found in counts.items() if key[0] in kept)
 
     def _segments(self, event: Event, person: str) -> list[Segment]:
         country, referrer, device = (_text(event.context.get(kind)) for kind in KINDS)

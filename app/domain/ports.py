@@ -97,10 +97,11 @@ class EventStore(Protocol):
         """``(item_id, event name, UTC day YYYY-MM-DD, distinct people)`` of events after `since`."""
 
     async def segment_counts(
-        self, since: datetime, *, people: int, most: int
+        self, since: datetime, *, lines: int, people: int, most: int
     ) -> list[tuple[Segment, str, str, str, int]]:
-        """``(segment, item_id, event name, UTC day YYYY-MM-DD, distinct people)`` of events after `since`.
+        """``(segment, item_id, event name, UTC day YYYY-MM-DD, distinct people)``.
 
+        Of the newest `lines` lines after `since` that name an item.
         An event is of the segments that its own context names; without a country there, of its user's. Only
         segments of at least so many `people`, of each kind at most so many, the largest. Sorted.
         """

@@ -41,6 +41,8 @@ RARELY_EVERY_S = 60.0
 BASKET_DAYS = 365
 BASKET_LINES = 200_000
 """Of the newest purchases: what is bought together changes slowly, and older lines say little more."""
+SEGMENT_LINES = 100_000
+"""Of the newest lines: what is popular with people of a kind needs many people, not all there ever were."""
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -108,6 +110,7 @@ class Popularity:
         self._seq = -1
         self._weighed = dict(weights)
         self._span_days = 0.0
+        self._since = LONG_AGO
         self._current = _counted([], self._weighed, clock.now())
         self._baskets_at = -1
         self._segments_of: object = None
@@ -146,10 +149,12 @@ class Popularity:
         if self._seq >= 0 and not new and same:
             return
         now = self._clock.now()
-        rows = await self._events.daily_counts(now - timedelta(days=span_days))
+        since = now - timedelta(days=span_days)
+        rows = await self._events.daily_counts(since)
         if not rows:
             # A shop's old export: all of it is long ago, and still says what sells.
-            rows = await self._events.daily_counts(LONG_AGO)
+            since = LONG_AGO
+            rows = await self._events.daily_counts(since)
         counted = await asyncio.to_thread(_counted, rows, weights, now)
         self._current = replace(
             counted,
@@ -157,7 +162,7 @@ class Popularity:
             segments=self._current.segments,
             version=self._version(counted.version),
         )
-        self._seq, self._weighed, self._span_days = highest, weights, span_days
+        self._seq, self._weighed, self._span_days, self._since = highest, weights, span_days, since
 
     async def refresh_baskets(self) -> None:
         """Count what is bought together anew, if anything came since. Raises `StorageUnavailableError`."""
@@ -180,8 +185,10 @@ class Popularity:
             state = (self._seq, now.date(), weights, fading)
             if self._segments_of == state:
                 return
-            read = partial(self._events.segment_counts, people=ENOUGH_PEOPLE, most=MOST_OF_A_KIND)
-            lines = await read(now - timedelta(days=fading.span_days)) or await read(LONG_AGO)
+            # Of the events that popular lists count: where they name no segment, no older ones are read.
+            lines = await self._events.segment_counts(
+                self._since, lines=SEGMENT_LINES, people=ENOUGH_PEOPLE, most=MOST_OF_A_KIND
+            )
             count = partial(segments, lines, weights, now=now, fading=fading.popular)
             found = await asyncio.to_thread(count)
             self._segments_of = state

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,9 +13,18 @@ from tests.api.world import World
 PATH = "/v1/recommendations"
 
 
-def bought(world: World, item_id: str, people: str, *, count: int = ENOUGH_PEOPLE, **context: str) -> None:
+def bought(
+    world: World,
+    item_id: str,
+    people: str,
+    *,
+    count: int = ENOUGH_PEOPLE,
+    at: datetime | None = None,
+    **context: str,
+) -> None:
     events = [
         {
+            "timestamp": (at or world.clock.now()).isoformat(),
             "event_id": f"{people}{number}",
             "event": "purchase",
             "user_id": f"{people}{number}",
@@ -98,6 +108,17 @@ def test_country_of_the_users_row_counts_where_events_name_none(shop: World) -> 
     bought(shop, "d", "one more")
     counted(shop)
     assert first(asked(shop, context={"country": "DE"})) == ("d", "popular_in_segment", "Popular in DE")
+
+
+def test_what_is_too_old_for_popular_lists_is_too_old_for_segments(world: World) -> None:
+    world.call("POST", "/v1/items:batch", json={"items": [{"item_id": one} for one in "ab"]})
+    long_ago = world.clock.now() - timedelta(days=365)
+    bought(world, "a", "old", at=long_ago, country="GB")
+    counted(world)
+    assert first(asked(world, context={"country": "GB"}))[:2] == ("a", "popular_in_segment")
+    bought(world, "b", "new")
+    counted(world)
+    assert first(asked(world, context={"country": "GB"}))[:2] == ("b", "popular")
 
 
 def test_segment_is_a_source_of_a_scenario_too(shop: World) -> None:

@@ -25,17 +25,20 @@ async def test_segments_count_people_by_context_and_by_the_user_s_country(stores
                 user_id="u2",
                 context={"country": "FR", "referrer": "https://www.News.example:8/a?b"},
             ),
-            event("e5", "i2", user_id="u3", context={"country": "FR", "referrer": "news.example"}),
-            event("e6", "i2", user_id="u4", context={"country": "ES"}),
             event("e7", user_id="u3", context={"country": "FR"}),
             event("old", "i9", user_id="u3", minutes=-60 * 48, context={"country": "FR"}),
         ],
         create_unknown=True,
     )
+    last = [
+        event("e5", "i2", user_id="u3", context={"country": "FR", "referrer": "news.example"}),
+        event("e6", "i2", user_id="u4", context={"country": "ES"}),
+    ]
+    await stores.events.append(last, create_unknown=True)
     day, since = NOON.date().isoformat(), NOON - timedelta(days=1)
 
-    async def counts(**bounds: int) -> list[tuple[str, str, str, int]]:
-        rows = await stores.events.segment_counts(since, **bounds)
+    async def counts(lines: int = 100, **bounds: int) -> list[tuple[str, str, str, int]]:
+        rows = await stores.events.segment_counts(since, lines=lines, **bounds)
         assert {(name, at) for _, _, name, at, _ in rows} <= {("view_item", day)}
         return [(*segment, item_id, people) for segment, item_id, _, _, people in rows]
 
@@ -46,3 +49,5 @@ async def test_segments_count_people_by_context_and_by_the_user_s_country(stores
     mobile = [("device", "mobile", "i1", 1), ("device", "mobile", "i2", 1)]
     spain = [("country", "ES", "i2", 1)]
     assert await counts(people=1, most=9) == [*spain, *country, *mobile, *referrer]
+    newest = await counts(people=1, most=9, lines=2)
+    assert newest == [*spain, ("country", "FR", "i2", 1), ("referrer", "news.example", "i2", 1)]

@@ -15,7 +15,7 @@ from app.adapters.sql.engine import Database
 from app.adapters.sql.event_rows import Codec, EventRow, rows_of, stored_event
 from app.adapters.sql.event_writing import EventWriting, Inserted, PostgresqlWriting, SqliteWriting
 from app.adapters.sql.people import PERSON_IDS, met_items, newest_heads, newest_lines, person
-from app.adapters.sql.segments import segment_lines
+from app.adapters.sql.segments import Within, segment_lines
 from app.adapters.sql.space import FreeSpace
 from app.adapters.sql.tables import events, user_aliases
 from app.domain.cursors import decode_cursor, decode_moment, encode_cursor
@@ -218,10 +218,11 @@ class SqlEventStore:
         return await self._database.fetch_long(statement, line, deadline_s=LONG_READ_S)
 
     async def segment_counts(
-        self, since: datetime, *, people: int, most: int
+        self, since: datetime, *, lines: int, people: int, most: int
     ) -> list[tuple[Segment, str, str, str, int]]:
-        """``(segment, item_id, event name, UTC day, distinct people)`` of events after `since`, sorted."""
-        return await segment_lines(self._database, self._tenant, since, people=people, most=most)
+        """See `EventStore`."""
+        within = Within(self._tenant, since, lines)
+        return await segment_lines(self._database, within, people=people, most=most)
 
     async def baskets(self, since: datetime, *, lines: int) -> list[tuple[str, str]]:
         """``(event_id, item_id)`` of the newest `lines` lines of purchases after `since`, sorted."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -17,13 +17,19 @@ LONG_READ_S = 60.0
 SegmentLine = tuple[Segment, str, str, str, int]
 
 
-async def segment_lines(
-    database: Database, tenant: str, since: datetime, *, people: int, most: int
-) -> list[SegmentLine]:
+class Within(NamedTuple):
+    """What is counted: the tenant's newest `lines` lines after `since`."""
+
+    tenant: str
+    since: datetime
+    lines: int
+
+
+async def segment_lines(database: Database, within: Within, *, people: int, most: int) -> list[SegmentLine]:
     """See `EventStore.segment_counts`."""
     found: list[SegmentLine] = []
     for kind in KINDS:
-        line = _lines(kind, tenant, since, sqlite=database.is_sqlite)
+        line = _lines(kind, within, sqlite=database.is_sqlite)
         who = sa.func.count(line.c.who.distinct())
         largest = (
             sa.select(line.c.value)
@@ -62,7 +68,7 @@ def _same(row: sa.Row[Any]) -> sa.Row[Any]:
     return row
 
 
-def _lines(kind: str, tenant: str, since: datetime, *, sqlite: bool) -> sa.Subquery:
+def _lines(kind: str, within: Within, *, sqlite: bool) -> sa.Subquery:
     """Lines with an item and a segment of the kind: `value`, `who`, `item_id`, `name`, `day`."""
     # An event's context stands in its first line.
     head = events.alias("head")
@@ -74,11 +80,6 @@ def _lines(kind: str, tenant: str, since: datetime, *, sqlite: bool) -> sa.Subqu
     )
     joined = events.outerjoin(user_aliases, alias).join(head, first)
     value: sa.ColumnElement[Any] = head.c.context[kind].as_string()
-    conditions = [
-        events.c.tenant == tenant,
-        events.c.item_id.is_not(None),
-        events.c.happened_at > since,
-    ]
     if kind == COUNTRY:
         owner = sa.and_(
             users.c.tenant == events.c.tenant,
@@ -86,15 +87,12 @@ def _lines(kind: str, tenant: str, since: datetime, *, sqlite: bool) -> sa.Subqu
         )
         joined = joined.outerjoin(users, owner)
         value = sa.func.coalesce(value, users.c.country)
-    else:
-        conditions.append(head.c.context.is_not(None))
-        value = _site(value, sqlite=sqlite) if kind == REFERRER else value
     day = (
         sa.func.substr(events.c.happened_at, 1, 10)
         if sqlite
         else sa.func.to_char(events.c.happened_at, "YYYY-MM-DD")
     )
-    line = (
+    line = _apart(
         sa.select(
             sa.cast(value, sa.Text).label("value"),
             person().label("who"),
@@ -103,10 +101,35 @@ def _lines(kind: str, tenant: str, since: datetime, *, sqlite: bool) -> sa.Subqu
             day.label("day"),
         )
         .select_from(joined)
-        .where(*conditions)
-        .subquery("line")
+        .where(*_named(events, within), events.c.seq > _before(within)),
+        "line",
     )
-    return sa.select(line).where(sa.func.length(line.c.value).between(1, LONGEST)).subquery("of_segment")
+    if kind == REFERRER:
+        rest = (line.c.who, line.c.item_id, line.c.name, line.c.day)
+        line = _apart(sa.select(_site(line.c.value, sqlite=sqlite).label("value"), *rest), "of_site")
+    named = sa.func.length(line.c.value).between(1, LONGEST)
+    return sa.select(line).where(named).subquery("of_segment")
+
+
+def _named(lines: sa.FromClause, within: Within) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        # Not by an index: nearly all lines are the tenant's, and SQLite would look each of them up.
+        sa.func.coalesce(lines.c.tenant, "") == within.tenant,
+        lines.c.item_id.is_not(None),
+        lines.c.happened_at > within.since,
+    )
+
+
+def _before(within: Within) -> sa.ColumnElement[int]:
+    """The number of the newest line that is one too many; 0 where there is none."""
+    lines = events.alias("one_too_many")
+    newest = sa.select(lines.c.seq).where(*_named(lines, within)).order_by(lines.c.seq.desc())
+    return sa.func.coalesce(newest.offset(within.lines).limit(1).scalar_subquery(), 0)
+
+
+def _apart(lines: sa.Select[Any], name: str) -> sa.CTE:
+    """Worked out once: woven into the query around them, they would be so wherever a column is named."""
+    return lines.cte(name).prefix_with("MATERIALIZED")
 
 
 def _site(referrer: sa.ColumnElement[Any], *, sqlite: bool) -> sa.ColumnElement[Any]:
@@ -114,7 +137,8 @@ def _site(referrer: sa.ColumnElement[Any], *, sqlite: bool) -> sa.ColumnElement[
     place = sa.func.instr if sqlite else sa.func.strpos
     scheme = place(referrer, "://")
     site: sa.ColumnElement[Any] = sa.case((scheme > 0, sa.func.substr(referrer, scheme + 3)), else_=referrer)
-    for end in "/?#:":
-        site = sa.func.substr(site, 1, place(site.concat(end), end) - 1)
-    site = sa.func.lower(site)
+    # One cut, at whatever comes first.
+    for end in "?#:":
+        site = sa.func.replace(site, end, "/")
+    site = sa.func.lower(sa.func.substr(site, 1, place(site.concat("/"), "/") - 1))
     return sa.case((site.like("www.%"), sa.func.substr(site, 5)), else_=site)

@@ -12,6 +12,7 @@ from tests.api.build import build_services
 from tests.api.nasty_run import seed
 from tests.api.world import World, running
 from tests.clocks import FixedClock
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -32,3 +33,14 @@ def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with running(build_services(stores, clock, folder=folder), stores, clock) as made:
         seed(made)
         yield made
+
+
+@pytest.fixture(scope="module")
+def settled(shared_world: World) -> World:
+    """Once the followers have seen all there is: from then on a kept list stays kept."""
+    recommend = shared_world.services.recommend
+    live, counts = recommend._catalogue, recommend._popularity
+    shared_world.run(until, lambda: live._stamp.told_to == live.current.revision > 0)
+    for refresh in (counts.refresh, counts.refresh_baskets, counts.refresh_segments):
+        shared_world.run(refresh)
+    return shared_world

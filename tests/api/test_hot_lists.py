@@ -81,15 +81,15 @@ def call(world: World, app: Any, asked: dict[str, Any]) -> tuple[int, list[tuple
 
 @given(asked=CALLS)
 @settings(max_examples=200)
-def test_hot_lists_answer_and_count_as_the_route_does(shared_world: World, asked: dict[str, Any]) -> None:
-    hot, route = layers(shared_world)
-    call(shared_world, route, asked)  # so that the list is kept
-    before = figures(shared_world)
-    expected = call(shared_world, route, asked)
-    expected_counts = counted(shared_world, before)
-    before = figures(shared_world)
-    assert call(shared_world, hot, asked) == expected
-    assert counted(shared_world, before) == expected_counts
+def test_hot_lists_answer_and_count_as_the_route_does(settled: World, asked: dict[str, Any]) -> None:
+    hot, route = layers(settled)
+    call(settled, route, asked)  # so that the list is kept
+    before = figures(settled)
+    expected = call(settled, route, asked)
+    expected_counts = counted(settled, before)
+    before = figures(settled)
+    assert call(settled, hot, asked) == expected
+    assert counted(settled, before) == expected_counts
     assert hot._parts.places.inside == 0
 
 

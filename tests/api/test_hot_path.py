@@ -16,7 +16,6 @@ from app.api.hot_path import HotLayer
 from app.api.hot_posts import HotParts
 from app.domain.ports import CacheRead
 from tests.api.world import API_SETTINGS, ORIGIN, World, user_token
-from tests.waiting import until
 
 MISS = CacheRead(body=None, token=None)
 RECOMMENDATION_ID = re.compile(rb"[0-9A-Z]{26}")
@@ -61,14 +60,6 @@ EXTRAS: list[list[tuple[str, str]]] = [
     [("accept", "text/html"), ("cookie", "a=b")],
 ]
 SCHEMES = ["Bearer ", "bearer ", "Bearer  ", "Basic ", ""]
-
-
-@pytest.fixture(scope="module")
-def settled(shared_world: World) -> World:
-    """Once the follower of the catalogue has told the cache of the last write; lists stay kept then."""
-    live = shared_world.services.recommend._catalogue
-    shared_world.run(until, lambda: live._stamp.told_to == live.current.revision > 0)
-    return shared_world
 
 
 async def unreachable(*_: Any) -> None:

@@ -26,12 +26,10 @@ from tests.api.test_hot_path import (
     header_lists,
     layers,
     scope_of,
-    settled,
 )
 from tests.api.world import World
 from tests.waiting import until
 
-__all__ = ["settled"]
 ON_THE_WIRE = re.compile(r"[!-~]*")
 USERS = st.sampled_from(["u1", "nobody", "a.b-c_d~e:f@g", "x" * 128, "x" * 129, "with%20space", "%ff"])
 EXTRAS = st.sampled_from(
